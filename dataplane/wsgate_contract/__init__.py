@@ -1,0 +1,1 @@
+"""What both components agree on: the rendered routes, the revocation record, the files that carry them."""
