@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+SessionId = int
+
 
 class Side(Enum):
-    """Who did it."""
+    """One of the two peers of a session."""
 
     CLIENT = "client"
     UPSTREAM = "upstream"
-    GATEWAY = "gateway"
 
 
 class Limit(Enum):
@@ -24,17 +25,6 @@ class Limit(Enum):
     FRAGMENTS = "fragments"
     IDLE = "idle"
     WRITE = "write"
-
-
-class Ending(Enum):
-    """Why a session's connections are gone."""
-
-    CLOSED = "closed"
-    """A Close frame was the last frame of the side that ended it."""
-    LOST = "lost"
-    """The side's connection broke without a Close frame."""
-    COMMANDED = "commanded"
-    """The gateway closed or aborted it."""
 
 
 @dataclass(frozen=True)
@@ -57,23 +47,10 @@ class RelayLimits:
 class Counters:
     """What went through; bytes on the wire, headers included."""
 
-    bytes_to_upstream: int
-    bytes_to_client: int
-    messages_to_upstream: int
-    messages_to_client: int
-
-
-@dataclass(frozen=True)
-class Closed:
-    """Event: both connections of a session are gone."""
-
-    ending: Ending
-    side: Side
-    close_code: int | None
-    """The code of the Close frame that ended it (a peer's or ours), where there was one."""
-    is_clean: bool
-    """Both sides ended by Close frames and FIN, not by RST or deadline."""
-    counters: Counters
+    bytes_to_upstream: int = 0
+    bytes_to_client: int = 0
+    messages_to_upstream: int = 0
+    messages_to_client: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,14 +62,40 @@ class LimitExceeded:
     detail: str
 
 
+@dataclass(frozen=True)
+class SideLost:
+    """Event: a side's connection ended without a Close frame; the other side still stands."""
+
+    side: Side
+
+
+@dataclass(frozen=True)
+class Closed:
+    """Event: both connections of a session are gone."""
+
+    first_close: Side | None
+    """The peer whose Close frame passed first; None: none did."""
+    close_code: int | None
+    """That frame's code."""
+    is_clean: bool
+    """Both connections ended before the deadline, without a reset."""
+    counters: Counters
+
+
 class Listener(Protocol):
     """Receives the events of one session; called from the loop, must not raise."""
 
-    def relay_closed(self, event: Closed) -> None:
-        """The session is over; the id is free."""
+    def relay_opened(self, session: SessionId) -> None:
+        """The first event, before any byte is moved: events may come before Engine.open returns."""
 
     def limit_exceeded(self, event: LimitExceeded) -> None:
-        """A side broke a limit; answer with Engine.close or Engine.abort."""
+        """Answer with Engine.close or Engine.abort."""
+
+    def side_lost(self, event: SideLost) -> None:
+        """Answer with Engine.close to say a last word to the other side; else FIN is passed on."""
+
+    def relay_closed(self, event: Closed) -> None:
+        """The session is over; the id is free."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,6 @@ class Connection:
 
     transport: asyncio.Transport
     early: bytes = b""
-
-
-SessionId = int
 
 
 class Engine(Protocol):
@@ -126,23 +126,31 @@ class Engine(Protocol):
         ...
 
     def close(self, session: SessionId, code: int, words: str) -> None:
-        """Close both sides on a frame boundary; aborts what does not reach one within the grace."""
+        """Close both sides on a frame boundary; cut what does not reach one within the grace.
+
+        An id that is gone, or closing already, is fine.
+        """
         ...
 
     def abort(self, session: SessionId) -> None:
-        """Cut both connections now (RST where unsent data is pending)."""
+        """Cut both connections now; an id that is gone is fine."""
         ...
 
     def set_limits(self, session: SessionId, limits: RelayLimits) -> None:
-        """Replace the limits of a live session."""
+        """Replace the limits of a live session; an id that is gone is fine."""
         ...
 
     def stats(self, session: SessionId) -> Counters:
-        """What went through so far."""
+        """What went through so far; zeros for an id that is gone."""
         ...
 
     def refuse(
-        self, client: Connection, head: bytes, code: int, words: str, on_gone: Callable[[], None]
+        self,
+        client: Connection,
+        head: bytes,
+        close: tuple[int, str],
+        seconds: float,
+        on_gone: Callable[[], None],
     ) -> None:
-        """Answer 101 and at once a Close frame: a refusal that a browser can read."""
+        """Answer 101 and at once a Close frame: a refusal that a browser can read; cut after seconds."""
         ...

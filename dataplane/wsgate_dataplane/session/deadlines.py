@@ -1,36 +1,59 @@
 """Deadlines of many things in one heap, so that one timer serves all."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound=Hashable)
+
+STALE_ENTRIES_MIN = 64
+"""Below this many replaced entries the heap is not rebuilt."""
 
 
 class Deadlines(Generic[Item]):
-    """Items with a due time each; the caller brings the clock (any monotonic seconds).
+    """At most one due time per item; the caller brings the clock (any monotonic seconds).
 
-    There is no cancel: an item that is no longer interesting is ignored by its owner when it comes
-    due. That keeps one tuple per item and no index.
+    A replaced or discarded entry stays in the heap until it surfaces or until such entries outnumber
+    the live ones: both operations stay logarithmic, and memory follows the live items.
     """
 
     def __init__(self) -> None:
+        self._due: dict[Item, tuple[float, int]] = {}
         self._heap: list[tuple[float, int, Item]] = []
         self._sequence = 0
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._due)
 
-    def add(self, due: float, item: Item) -> None:
-        """Make item due at that time; equal times keep their order."""
+    def set(self, item: Item, due: float) -> None:
+        """Make item due at that time, instead of any time set before; equal times keep their order."""
         self._sequence += 1
+        self._due[item] = (due, self._sequence)
         heapq.heappush(self._heap, (due, self._sequence, item))
+        self._compact()
+
+    def discard(self, item: Item) -> None:
+        """Forget the item; unknown items are fine."""
+        if self._due.pop(item, None) is not None:
+            self._compact()
 
     def next_due(self) -> float | None:
         """When the earliest item is due; None when there is none."""
+        while self._heap and self._is_stale(self._heap[0]):
+            heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def pop_due(self, now: float) -> Iterator[Item]:
-        """Take out what is due, earliest first."""
-        while self._heap and self._heap[0][0] <= now:
-            yield heapq.heappop(self._heap)[2]
+        """Take out what is due, earliest first; items set meanwhile for later are left alone."""
+        while (due := self.next_due()) is not None and due <= now:
+            item = heapq.heappop(self._heap)[2]
+            del self._due[item]
+            yield item
+
+    def _is_stale(self, entry: tuple[float, int, Item]) -> bool:
+        return self._due.get(entry[2]) != entry[:2]
+
+    def _compact(self) -> None:
+        if len(self._heap) > 2 * len(self._due) + STALE_ENTRIES_MIN:
+            self._heap = [(due, sequence, item) for item, (due, sequence) in self._due.items()]
+            heapq.heapify(self._heap)

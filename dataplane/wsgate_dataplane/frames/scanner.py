@@ -1,0 +1,241 @@
+"""Follows WebSocket frame headers (RFC 6455 5.2) through a byte stream cut at any place.
+
+Payload bytes are never looked at, copied or changed, except for the two that hold a close code.
+What may be forwarded is returned; a header is held back until it is complete and within the limits,
+so that whatever the gateway says next stands on a frame boundary.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+
+NO_STATUS = 1005
+"""Stands for a Close frame without a code (RFC 6455 7.4.1)."""
+
+
+class Rule(Enum):
+    """Which limit a header broke."""
+
+    FRAME = "frame"
+    MESSAGE_BYTES = "message bytes"
+    CONTROL_FRAMES = "control frames"
+    FRAGMENTS = "fragments"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """The rule that a header broke, and how, in words for the log."""
+
+    rule: Rule
+    detail: str
+
+
+_COMPLETE, _OTHER, _INVALID = 0, 1, 2
+
+
+def _kinds(*, extensions: bool) -> bytes:
+    """What each first byte means: an unfragmented message, something to look at, or an error."""
+    allowed_rsv = 0x40 if extensions else 0
+    kinds = bytearray([_INVALID]) * 256
+    for first in range(256):
+        opcode, rsv, is_final = first & 0x0F, first & 0x70, first >= 0x80
+        if opcode in (TEXT, BINARY) and rsv in (0, allowed_rsv):
+            kinds[first] = _COMPLETE if is_final else _OTHER
+        elif (opcode == CONTINUATION or (opcode in (CLOSE, PING, PONG) and is_final)) and not rsv:
+            kinds[first] = _OTHER
+    return bytes(kinds)
+
+
+_KINDS = {extensions: _kinds(extensions=extensions) for extensions in (False, True)}
+
+
+class Scanner:
+    """One direction of one session. After `is_stopped` nothing more is forwarded.
+
+    clock gives monotonic seconds; it is asked once per control frame.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_control_count",
+        "_control_since",
+        "_fragments",
+        "_head",
+        "_kinds",
+        "_mask_bit",
+        "_max_control",
+        "_max_fragments",
+        "_max_message",
+        "_message_bytes",
+        "_overhead",
+        "_remaining",
+        "close_code",
+        "is_stopped",
+        "messages",
+        "violation",
+    )
+
+    def __init__(
+        self,
+        *,
+        masked: bool,
+        extensions: bool,
+        max_message_bytes: int,
+        max_fragments: int,
+        max_control_frames_per_second: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._mask_bit = 0x80 if masked else 0
+        self._overhead = 6 if masked else 2
+        self._kinds = _KINDS[extensions]
+        self._clock = clock
+        self._remaining = 0
+        self._head = b""
+        self._fragments = 0
+        self._message_bytes = 0
+        self._control_count = 0
+        self._control_since = 0.0
+        self.messages = 0
+        """Complete data messages whose last header passed."""
+        self.is_stopped = False
+        self.violation: Violation | None = None
+        self.close_code: int | None = None
+        """Code of the Close frame that passed; NO_STATUS where it had none."""
+        self.set_limits(max_message_bytes, max_fragments, max_control_frames_per_second)
+
+    def set_limits(
+        self, max_message_bytes: int, max_fragments: int, max_control_frames_per_second: int
+    ) -> None:
+        """Replace the limits from the next header on."""
+        self._max_message = max_message_bytes
+        self._max_fragments = max_fragments
+        self._max_control = max_control_frames_per_second
+
+    @property
+    def is_at_boundary(self) -> bool:
+        """Whether what was returned so far ends with a whole frame."""
+        return not self._remaining
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what of the stream may be forwarded now; often data itself."""
+        if self.is_stopped:
+            return b""
+        if self._head:
+            data = self._head + data
+            self._head = b""
+        size = len(data)
+        position = self._remaining
+        overhead = self._overhead
+        last = size - overhead
+        mask_bit, kinds, limit = self._mask_bit, self._kinds, self._max_message
+        while position <= last:
+            length = data[position + 1] ^ mask_bit
+            if length < 126 and length <= limit and not kinds[data[position]] and not self._fragments:
+                # The common case: a short unfragmented message.
+                self.messages += 1
+                position += overhead + length
+                continue
+            end = self._frame(data, position, length)
+            if self.is_stopped:
+                self._remaining = 0
+                return data[:end]
+            if end < 0:
+                break
+            position = end
+        if position >= size:
+            self._remaining = position - size
+            return data
+        self._remaining = 0
+        self._head = data[position:]
+        if size - position > 1 and self._is_wrong(data[position], data[position + 1] ^ mask_bit):
+            self._head = b""
+        return data[:position]
+
+    def finish_frame(self, data: bytes) -> bytes:
+        """Like feed, but no more than what is missing of the current frame; stops the scanner."""
+        self.is_stopped = True
+        out = data[: self._remaining]
+        self._remaining -= len(out)
+        return out
+
+    def _frame(self, data: bytes, position: int, length: int) -> int:
+        """Check the frame at position; its end, or -1 where more bytes are needed to tell.
+
+        Stops the scanner on a violation (position is the end then) and behind a Close frame.
+        """
+        first = data[position]
+        if self._is_wrong(first, length):
+            return position
+        if first & 0x08:
+            return self._control_frame(data, position, first & 0x0F, length)
+        header = self._overhead
+        if length > 125:
+            extended = 2 if length == 126 else 8
+            header += extended
+            if position + header > len(data):
+                return -1
+            length = int.from_bytes(data[position + 2 : position + 2 + extended], "big")
+            if length >> 63 or length < (126 if extended == 2 else 65536):
+                return self._stop(position, Rule.FRAME, f"length {length} in {extended} bytes")
+        self._message_bytes += length
+        if self._message_bytes > self._max_message:
+            return self._stop(
+                position, Rule.MESSAGE_BYTES, f"{self._message_bytes} bytes, allowed are {self._max_message}"
+            )
+        self._fragments += 1
+        if self._fragments > self._max_fragments:
+            return self._stop(position, Rule.FRAGMENTS, f"more than {self._max_fragments} fragments")
+        if first & 0x80:
+            self.messages += 1
+            self._fragments = self._message_bytes = 0
+        return position + header + length
+
+    def _control_frame(self, data: bytes, position: int, opcode: int, length: int) -> int:
+        end = position + self._overhead + length
+        if opcode == CLOSE:
+            if end > len(data):
+                return -1
+            self.is_stopped = True
+            self.close_code = self._read_close_code(data, position, length)
+            return end
+        now = self._clock()
+        if now - self._control_since >= 1:
+            self._control_since, self._control_count = now, 0
+        self._control_count += 1
+        if self._control_count > self._max_control:
+            return self._stop(position, Rule.CONTROL_FRAMES, f"more than {self._max_control} a second")
+        return end
+
+    def _read_close_code(self, data: bytes, position: int, length: int) -> int:
+        if not length:
+            return NO_STATUS
+        start = position + self._overhead
+        code = int.from_bytes(data[start : start + 2], "big")
+        if self._mask_bit:
+            code ^= int.from_bytes(data[position + 2 : position + 4], "big")
+        return code
+
+    def _is_wrong(self, first: int, length: int) -> bool:
+        """Whether the first two bytes, the mask bit taken off, break RFC 6455; stops the scanner then."""
+        opcode = first & 0x0F
+        if length > 127:
+            detail = "unmasked frame" if self._mask_bit else "masked frame"
+        elif self._kinds[first] == _INVALID:
+            detail = f"first byte 0x{first:02x}: reserved bits or opcode, or a fragmented control frame"
+        elif opcode >= CLOSE and (length > 125 or (opcode == CLOSE and length == 1)):
+            detail = f"control frame with a length of {length}"
+        elif opcode == CONTINUATION and not self._fragments:
+            detail = "continuation without a message"
+        elif opcode in (TEXT, BINARY) and self._fragments:
+            detail = "a new message inside a fragmented one"
+        else:
+            return False
+        self._stop(0, Rule.FRAME, detail)
+        return True
+
+    def _stop(self, position: int, rule: Rule, detail: str) -> int:
+        self.is_stopped = True
+        self.violation = Violation(rule, detail)
+        return position

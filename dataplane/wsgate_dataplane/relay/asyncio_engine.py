@@ -1,0 +1,120 @@
+"""The Engine on asyncio protocols, for uvloop and for the plain loop."""
+
+import asyncio
+from collections.abc import Callable
+
+from wsgate_dataplane.frames.build import close_frame
+from wsgate_dataplane.relay.engine import Connection, Counters, Listener, RelayLimits, SessionId
+from wsgate_dataplane.relay.timer import DeadlineTimer
+from wsgate_dataplane.relay.tunnel import Tunnel
+
+
+class AsyncioEngine:
+    """Sessions by id; one timer for all of them; no task per session."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.clock: Callable[[], float] = loop.time
+        self.timer = DeadlineTimer[SessionId](loop, self._on_due)
+        self._tunnels: dict[SessionId, Tunnel] = {}
+        self._last_words: dict[SessionId, LastWords] = {}
+        self._ids = 0
+
+    def __len__(self) -> int:
+        return len(self._tunnels)
+
+    def open(
+        self,
+        client: Connection,
+        upstream: Connection,
+        head: bytes,
+        limits: RelayLimits,
+        listener: Listener,
+        *,
+        extensions: bool,
+    ) -> SessionId:
+        """See Engine.open."""
+        self._ids += 1
+        tunnel = Tunnel(self, self._ids, (client, upstream), limits, listener, extensions=extensions)
+        self._tunnels[tunnel.id] = tunnel
+        tunnel.start(head, (client.early, upstream.early))
+        return tunnel.id
+
+    def close(self, session: SessionId, code: int, words: str) -> None:
+        """See Engine.close."""
+        if tunnel := self._tunnels.get(session):
+            tunnel.close(code, words)
+
+    def abort(self, session: SessionId) -> None:
+        """See Engine.abort."""
+        if tunnel := self._tunnels.get(session):
+            tunnel.abort()
+
+    def set_limits(self, session: SessionId, limits: RelayLimits) -> None:
+        """See Engine.set_limits."""
+        if tunnel := self._tunnels.get(session):
+            tunnel.set_limits(limits)
+
+    def stats(self, session: SessionId) -> Counters:
+        """See Engine.stats."""
+        tunnel = self._tunnels.get(session)
+        return tunnel.counters() if tunnel else Counters()
+
+    def refuse(
+        self,
+        client: Connection,
+        head: bytes,
+        close: tuple[int, str],
+        seconds: float,
+        on_gone: Callable[[], None],
+    ) -> None:
+        """See Engine.refuse."""
+        self._ids += 1
+        last_words = LastWords(client.transport, self._ids, self, on_gone)
+        self._last_words[self._ids] = last_words
+        self.timer.set(self._ids, self.clock() + seconds)
+        client.transport.set_protocol(last_words)
+        client.transport.write(head + close_frame(*close))
+        client.transport.write_eof()
+        client.transport.resume_reading()
+
+    def forget(self, tunnel: Tunnel) -> None:
+        """The tunnel is gone."""
+        self.timer.discard(tunnel.id)
+        del self._tunnels[tunnel.id]
+
+    def forget_last_words(self, id_: SessionId) -> None:
+        """The refused client is gone."""
+        self.timer.discard(id_)
+        del self._last_words[id_]
+
+    def stop(self) -> None:
+        """Cut everything."""
+        for tunnel in list(self._tunnels.values()):
+            tunnel.abort()
+        for last_words in list(self._last_words.values()):
+            last_words.transport.abort()
+        self.timer.stop()
+
+    def _on_due(self, session: SessionId) -> None:
+        if tunnel := self._tunnels.get(session):
+            tunnel.on_due()
+        elif last_words := self._last_words.get(session):
+            last_words.transport.abort()
+
+
+class LastWords(asyncio.Protocol):
+    """A refused client that has been sent its Close frame and is waited for."""
+
+    __slots__ = ("_engine", "_id", "_on_gone", "transport")
+
+    def __init__(
+        self, transport: asyncio.Transport, id_: SessionId, engine: AsyncioEngine, on_gone: Callable[[], None]
+    ) -> None:
+        self.transport = transport
+        self._id = id_
+        self._engine = engine
+        self._on_gone = on_gone
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._engine.forget_last_words(self._id)
+        self._on_gone()

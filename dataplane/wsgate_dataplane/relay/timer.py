@@ -1,0 +1,55 @@
+"""One loop timer for the deadlines of many items."""
+
+import asyncio
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from wsgate_dataplane.session.deadlines import Deadlines
+
+Item = TypeVar("Item", bound=Hashable)
+
+
+class DeadlineTimer(Generic[Item]):
+    """Calls on_due(item) at the item's time (loop seconds); it holds at most one loop handle."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_due: Callable[[Item], None]) -> None:
+        self._loop = loop
+        self._on_due = on_due
+        self._deadlines = Deadlines[Item]()
+        self._handle: asyncio.TimerHandle | None = None
+        self._armed_for = float("inf")
+
+    def __len__(self) -> int:
+        return len(self._deadlines)
+
+    def set(self, item: Item, due: float) -> None:
+        """Call on_due(item) at due, instead of any time set before."""
+        self._deadlines.set(item, due)
+        if due < self._armed_for:
+            self._arm(due)
+
+    def discard(self, item: Item) -> None:
+        """Forget the item."""
+        self._deadlines.discard(item)
+
+    def stop(self) -> None:
+        """Call nothing any more."""
+        if self._handle is not None:
+            self._handle.cancel()
+        self._deadlines = Deadlines()
+        self._armed_for = float("inf")
+
+    def _arm(self, due: float) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._armed_for = due
+        self._handle = self._loop.call_at(due, self._fire)
+
+    def _fire(self) -> None:
+        self._handle, self._armed_for = None, float("inf")
+        # A millisecond of slack: loop clocks are coarser than the times handed to them.
+        for item in self._deadlines.pop_due(self._loop.time() + 0.001):
+            self._on_due(item)
+        due = self._deadlines.next_due()
+        if due is not None and due < self._armed_for:
+            self._arm(due)

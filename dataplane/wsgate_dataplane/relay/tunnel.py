@@ -1,0 +1,408 @@
+"""One session's two connections, as asyncio protocols.
+
+Life of a tunnel; every state but OPEN has a deadline after which both connections are cut:
+
+    OPEN ──close()──► CLOSING ──both peers' FIN──► GONE
+      │                                              ▲
+      └─a peer's FIN, or Close frames both ways─► ENDING
+
+CLOSING: our Close goes to each side at the first frame boundary of what that side was sent, what the
+other sends afterwards is dropped. ENDING: the peers end it themselves, the gateway passes FIN on.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from wsgate_dataplane.frames.build import close_frame, ping_frame
+from wsgate_dataplane.frames.scanner import Scanner
+from wsgate_dataplane.relay.engine import (
+    Closed,
+    Connection,
+    Counters,
+    Limit,
+    LimitExceeded,
+    Listener,
+    RelayLimits,
+    Side,
+    SideLost,
+)
+
+if TYPE_CHECKING:
+    from wsgate_dataplane.relay.asyncio_engine import AsyncioEngine
+
+WRITE_BUFFER_HIGH_BYTES = 262_144
+WRITE_BUFFER_LOW_BYTES = 65_536
+"""Reading from one side stops while the other's write buffer is above HIGH, until it is below LOW."""
+
+
+class State(Enum):
+    """See the module's docstring."""
+
+    OPEN = "open"
+    CLOSING = "closing"
+    ENDING = "ending"
+    GONE = "gone"
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.OPEN: frozenset({State.CLOSING, State.ENDING, State.GONE}),
+    State.CLOSING: frozenset({State.GONE}),
+    State.ENDING: frozenset({State.CLOSING, State.GONE}),
+    State.GONE: frozenset(),
+}
+
+
+class End(asyncio.Protocol):
+    """The connection to one peer: what it sends is scanned and written to `other`."""
+
+    __slots__ = (
+        "_clock",
+        "_feed",
+        "bytes_forwarded",
+        "has_eof",
+        "is_lost",
+        "last_ping",
+        "last_seen",
+        "other",
+        "pending_close",
+        "scanner",
+        "side",
+        "stuck_bytes",
+        "stuck_since",
+        "transport",
+        "tunnel",
+    )
+    other: "End"
+
+    def __init__(
+        self,
+        tunnel: "Tunnel",
+        side: Side,
+        transport: asyncio.Transport,
+        scanner: Scanner,
+        clock: Callable[[], float],
+    ) -> None:
+        self.tunnel = tunnel
+        self.side = side
+        self.transport = transport
+        self.scanner = scanner
+        self._clock = clock
+        self._feed = scanner.feed
+        self.bytes_forwarded = 0
+        self.last_seen = self.last_ping = clock()
+        self.has_eof = False
+        """The peer has shut its writing side."""
+        self.is_lost = False
+        """The transport is closed."""
+        self.pending_close: bytes | None = None
+        """Our Close towards this peer, waiting for a frame boundary."""
+        self.stuck_since: float | None = None
+        self.stuck_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """The hot path: nothing here may cost more than it must."""
+        out = self._feed(data)
+        if out:
+            self.last_seen = self._clock()
+            self.bytes_forwarded += len(out)
+            self.other.transport.write(out)
+        if self.scanner.is_stopped and self._feed is not _drop:
+            self.tunnel.scanner_stopped(self)
+
+    def finish_frame(self) -> None:
+        """Forward no more from this peer than what is missing of the frame that it is in."""
+        self._feed = self.scanner.finish_frame
+
+    def mute(self) -> None:
+        """Forward nothing more from this peer, but keep reading to see its FIN."""
+        self._feed = _drop
+        if not self.is_lost and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def eof_received(self) -> bool:
+        self.has_eof = True
+        self.tunnel.end_of_stream(self)
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost = True
+        if exc is not None:
+            self.tunnel.is_clean = False
+        self.tunnel.end_of_stream(self)
+
+    def pause_writing(self) -> None:
+        self.stuck_since = self._clock()
+        self.stuck_bytes = self.transport.get_write_buffer_size()
+        self.other.pause_source()
+        self.tunnel.reschedule()
+
+    def resume_writing(self) -> None:
+        self.stuck_since = None
+        if not self.other.is_lost and not self.other.transport.is_closing():
+            self.other.transport.resume_reading()
+
+    def pause_source(self) -> None:
+        """Stop reading from this peer: the other one cannot take more."""
+        if self._feed is not _drop and not self.is_lost and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def shut(self) -> None:
+        """Send FIN behind what is buffered; TLS has no half-close, so there it is the whole close."""
+        if self.is_lost or self.transport.is_closing():
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+    def say(self, frame: Callable[[bytes | None], bytes]) -> None:
+        """Write a frame of ours to this peer; the caller has made sure of the boundary."""
+        if not self.is_lost and not self.transport.is_closing():
+            self.transport.write(frame(os.urandom(4) if self.side is Side.UPSTREAM else None))
+
+
+def _drop(data: bytes) -> bytes:
+    return b""
+
+
+class Tunnel:
+    """Both ends of one session and its state."""
+
+    __slots__ = (
+        "client",
+        "cut_at",
+        "engine",
+        "first_close",
+        "grace_until",
+        "id",
+        "is_clean",
+        "limits",
+        "listener",
+        "state",
+        "upstream",
+    )
+
+    def __init__(
+        self,
+        engine: "AsyncioEngine",
+        id_: int,
+        ends: tuple[Connection, Connection],
+        limits: RelayLimits,
+        listener: Listener,
+        *,
+        extensions: bool,
+    ) -> None:
+        def end(side: Side, transport: asyncio.Transport) -> End:
+            scanner = Scanner(
+                masked=side is Side.CLIENT,
+                extensions=extensions,
+                max_message_bytes=limits.max_message_bytes,
+                max_fragments=limits.max_fragments,
+                max_control_frames_per_second=limits.max_control_frames_per_second,
+                clock=engine.clock,
+            )
+            transport.set_write_buffer_limits(WRITE_BUFFER_HIGH_BYTES, WRITE_BUFFER_LOW_BYTES)
+            return End(self, side, transport, scanner, engine.clock)
+
+        self.engine = engine
+        self.id = id_
+        self.limits = limits
+        self.listener = listener
+        self.state = State.OPEN
+        self.is_clean = True
+        self.first_close: End | None = None
+        self.cut_at = 0.0
+        self.grace_until = 0.0
+        self.client = end(Side.CLIENT, ends[0].transport)
+        self.upstream = end(Side.UPSTREAM, ends[1].transport)
+        self.client.other, self.upstream.other = self.upstream, self.client
+
+    def start(self, head: bytes, early: tuple[bytes, bytes]) -> None:
+        """The 101 first, then what both sides sent before it was written."""
+        self.listener.relay_opened(self.id)
+        self.client.transport.set_protocol(self.client)
+        self.upstream.transport.set_protocol(self.upstream)
+        self.client.transport.write(head)
+        self.reschedule()
+        for end, data in ((self.upstream, early[1]), (self.client, early[0])):
+            if data:
+                end.data_received(data)
+            if not end.transport.is_closing() and end.other.stuck_since is None:
+                end.transport.resume_reading()
+
+    def _become(self, state: State) -> None:
+        assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
+        self.state = state
+
+    def scanner_stopped(self, end: End) -> None:
+        """A limit was broken, a Close frame passed, or the boundary that our Close waits for may be there."""
+        if self.state is State.CLOSING:
+            self._say_close(end.other)
+            return
+        end.mute()
+        if end.scanner.violation is not None:
+            violation = end.scanner.violation
+            self.listener.limit_exceeded(LimitExceeded(Limit[violation.rule.name], end.side, violation.detail))
+            return
+        if self.first_close is None:
+            self.first_close = end
+        if end.other.scanner.close_code is not None and self.state is State.OPEN:
+            # Both Close frames have passed; the server of each connection shuts first (RFC 6455 7.1.1).
+            self._end()
+            self.client.shut()
+
+    def end_of_stream(self, end: End) -> None:
+        """A peer's FIN, or its connection is gone."""
+        if self.state is State.OPEN and self.first_close is None:
+            end.mute()
+            self.listener.side_lost(SideLost(end.side))
+        if self.state is State.OPEN:
+            self._end()
+        if self.state is State.ENDING:
+            end.other.shut()
+        self._finish()
+
+    def _finish(self) -> None:
+        """Close each connection that has nothing more to say or to hear; GONE when both are lost."""
+        for end in (self.client, self.upstream):
+            is_heard_out = end.other.has_eof or end.other.is_lost
+            if end.has_eof and is_heard_out and not end.is_lost:
+                end.transport.close()
+        if self.client.is_lost and self.upstream.is_lost and self.state is not State.GONE:
+            self._gone()
+
+    def close(self, code: int, words: str) -> None:
+        """Close both sides on a frame boundary each."""
+        if self.state is State.CLOSING or self.state is State.GONE:
+            return
+        self._become(State.CLOSING)
+        now = self.engine.clock()
+        self.cut_at = now + self.limits.close_seconds
+        self.grace_until = now + min(self.limits.grace_seconds, self.limits.close_seconds)
+        for end in (self.client, self.upstream):
+            if end.other.scanner.close_code is not None:
+                # The other peer's own Close has passed to this one already.
+                end.shut()
+                continue
+            mask = os.urandom(4) if end.side is Side.UPSTREAM else None
+            end.pending_close = close_frame(code, words, mask)
+            end.other.finish_frame()
+            self._say_close(end)
+        self.reschedule()
+        self._finish()
+
+    def _say_close(self, end: End) -> None:
+        frame = end.pending_close
+        if frame is None or not end.other.scanner.is_at_boundary:
+            return
+        end.pending_close = None
+        end.other.mute()
+        if not end.is_lost and not end.transport.is_closing():
+            end.transport.write(frame)
+        end.shut()
+
+    def _end(self) -> None:
+        self._become(State.ENDING)
+        self.cut_at = self.engine.clock() + self.limits.close_seconds
+        self.reschedule()
+
+    def abort(self) -> None:
+        """Cut both connections now."""
+        if self.state is State.GONE:
+            return
+        self.is_clean = False
+        for end in (self.client, self.upstream):
+            if not end.is_lost:
+                end.transport.abort()
+        self._gone()
+
+    def _gone(self) -> None:
+        self._become(State.GONE)
+        self.engine.forget(self)
+        first = self.first_close
+        closed = Closed(
+            first_close=first.side if first else None,
+            close_code=first.scanner.close_code if first else None,
+            is_clean=self.is_clean,
+            counters=self.counters(),
+        )
+        self.listener.relay_closed(closed)
+
+    def counters(self) -> Counters:
+        """What went through so far."""
+        return Counters(
+            self.client.bytes_forwarded,
+            self.upstream.bytes_forwarded,
+            self.client.scanner.messages,
+            self.upstream.scanner.messages,
+        )
+
+    def set_limits(self, limits: RelayLimits) -> None:
+        """Replace the limits."""
+        self.limits = limits
+        for end in (self.client, self.upstream):
+            end.scanner.set_limits(
+                limits.max_message_bytes, limits.max_fragments, limits.max_control_frames_per_second
+            )
+        self.reschedule()
+
+    def reschedule(self) -> None:
+        """Ask the engine's one timer for the next moment at which something is due."""
+        if self.state is State.GONE:
+            return
+        if self.state is State.CLOSING and (self.client.pending_close or self.upstream.pending_close):
+            due = self.grace_until
+        elif self.state is not State.OPEN:
+            due = self.cut_at
+        else:
+            due = min(self._silence_due(end) for end in (self.client, self.upstream))
+            for end in (self.client, self.upstream):
+                if end.stuck_since is not None:
+                    due = min(due, end.stuck_since + self.limits.write_seconds)
+        self.engine.timer.set(self.id, due)
+
+    def _silence_due(self, end: End) -> float:
+        ping = max(end.last_seen, end.last_ping) + self.limits.ping_seconds
+        return min(end.last_seen + self.limits.idle_seconds, ping)
+
+    def on_due(self) -> None:
+        """The moment has come."""
+        now = self.engine.clock()
+        if self.state is not State.OPEN:
+            if now >= self.cut_at - 0.002:
+                self.abort()
+                return
+            for end in (self.client, self.upstream):
+                if end.pending_close is not None:
+                    # No boundary within the grace: this peer would misread a Close of ours.
+                    end.pending_close = None
+                    self.is_clean = False
+                    end.other.mute()
+                    end.transport.abort()
+            self.reschedule()
+            return
+        for end in (self.client, self.upstream):
+            if self._is_stuck(end, now):
+                self.listener.limit_exceeded(LimitExceeded(Limit.WRITE, end.side, "takes no bytes"))
+                return
+            silence = now - end.last_seen + 0.002
+            if silence >= self.limits.idle_seconds:
+                self.listener.limit_exceeded(LimitExceeded(Limit.IDLE, end.side, f"{silence:.0f} s"))
+                return
+            if now - max(end.last_seen, end.last_ping) + 0.002 >= self.limits.ping_seconds:
+                end.last_ping = now
+                if end.other.scanner.is_at_boundary and end.stuck_since is None:
+                    end.say(ping_frame)
+        self.reschedule()
+
+    def _is_stuck(self, end: End, now: float) -> bool:
+        if end.stuck_since is None or now - end.stuck_since + 0.002 < self.limits.write_seconds:
+            return False
+        size = end.transport.get_write_buffer_size()
+        if size < end.stuck_bytes:
+            end.stuck_since, end.stuck_bytes = now, size
+            return False
+        return True

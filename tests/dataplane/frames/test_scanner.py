@@ -1,0 +1,190 @@
+"""The scanner against websockets' sans-IO parser, at any chunking."""
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.frames import CTRL_OPCODES, Frame, Opcode
+from websockets.streams import StreamReader
+
+from wsgate_dataplane.frames.scanner import NO_STATUS, Rule, Scanner
+
+MAX_MESSAGE = 100_000
+
+
+def make(*, masked: bool = True, extensions: bool = False, **limits: Any) -> Scanner:
+    values: dict[str, Any] = {
+        "max_message_bytes": MAX_MESSAGE,
+        "max_fragments": 1000,
+        "max_control_frames_per_second": 10**9,
+        "clock": lambda: 0.0,
+        **limits,
+    }
+    return Scanner(masked=masked, extensions=extensions, **values)
+
+
+def frame(opcode: Opcode, data: bytes = b"", *, fin: bool = True, mask: bool = True) -> bytes:
+    if opcode in CTRL_OPCODES:
+        data, fin = data[:125], True
+    return Frame(opcode, data, fin).serialize(mask=mask)
+
+
+def accepted_by_websockets(stream: bytes, *, masked: bool) -> bytes:
+    """The whole frames at the beginning of stream that websockets' parser takes, up to a Close."""
+    reader, taken, is_fragmented = StreamReader(), b"", False
+    reader.feed_data(stream)
+    while True:
+        parser = Frame.parse(reader.read_exact, mask=masked, max_size=MAX_MESSAGE)
+        before = len(reader.buffer)
+        try:
+            next(parser)
+            return taken
+        except StopIteration as stop:
+            parsed: Frame = stop.value
+        except (ProtocolError, PayloadTooBig):
+            return taken
+        size = before - len(reader.buffer)
+        if parsed.opcode not in CTRL_OPCODES:
+            if (parsed.opcode is Opcode.CONT) != is_fragmented:
+                return taken
+            is_fragmented = not parsed.fin
+        if parsed.opcode is Opcode.CLOSE and len(parsed.data) == 1:
+            return taken
+        taken += stream[len(taken) : len(taken) + size]
+        if parsed.opcode is Opcode.CLOSE:
+            return taken
+
+
+def run(scanner: Scanner, chunks: list[bytes]) -> bytes:
+    return b"".join(scanner.feed(chunk) for chunk in chunks)
+
+
+def cut(stream: bytes, places: list[int]) -> list[bytes]:
+    marks = [0, *sorted(place % (len(stream) + 1) for place in places), len(stream)]
+    return [stream[a:b] for a, b in itertools.pairwise(marks)]
+
+
+frames = st.builds(
+    frame,
+    st.sampled_from([Opcode.TEXT, Opcode.BINARY, Opcode.CONT, Opcode.PING, Opcode.PONG, Opcode.CLOSE]),
+    st.one_of(st.binary(max_size=4), st.integers(120, 130).map(bytes), st.integers(65530, 65540).map(bytes)),
+    fin=st.booleans(),
+)
+noise = st.binary(min_size=1, max_size=24)
+streams = st.lists(st.one_of(frames, frames, frames, noise), max_size=6).map(b"".join)
+
+
+@given(streams, st.lists(st.integers(0, 10**6), max_size=12))
+@example(frame(Opcode.TEXT, b"x") + b"\x81\x01a", [1, 2, 3])
+def test_any_chunking_forwards_exactly_the_frames_that_websockets_parses(stream: bytes, places: list[int]) -> None:
+    scanner = make()
+    forwarded = run(scanner, cut(stream, places))
+    expected = accepted_by_websockets(stream, masked=True)
+    # An unfinished frame at the end is forwarded as it comes; websockets waits for all of it.
+    assert forwarded[: len(expected)] == expected
+    assert stream.startswith(forwarded)
+    if scanner.is_stopped:
+        assert forwarded == expected
+        assert scanner.is_at_boundary
+
+
+@given(streams, st.lists(st.integers(0, 10**6), max_size=12))
+def test_chunking_changes_nothing(stream: bytes, places: list[int]) -> None:
+    whole, pieces = make(), make()
+    assert run(whole, [stream]) == run(pieces, cut(stream, places))
+    assert whole.violation == pieces.violation
+    assert (whole.messages, whole.close_code) == (pieces.messages, pieces.close_code)
+    assert whole.is_at_boundary == pieces.is_at_boundary
+
+
+@pytest.mark.parametrize(
+    ("stream", "rule"),
+    [
+        (frame(Opcode.TEXT, b"x", mask=False), Rule.FRAME),
+        (b"\x89\x00", Rule.FRAME),
+        (b"\x82\xff" + bytes([0x80]) + bytes(7) + b"mask", Rule.FRAME),
+        (b"\x82\xfe\x00\x05" + b"mask", Rule.FRAME),
+        (b"\x82\xff" + (65535).to_bytes(8, "big") + b"mask", Rule.FRAME),
+        (b"\x83\x80mask", Rule.FRAME),
+        (b"\x09\x80mask", Rule.FRAME),
+        (b"\x89\xfe\x00\x7emask", Rule.FRAME),
+        (b"\xc1\x80mask", Rule.FRAME),
+        (b"\x80\x80mask", Rule.FRAME),
+        (b"\x88\x81mask.", Rule.FRAME),
+        (frame(Opcode.TEXT, b"a", fin=False) + frame(Opcode.TEXT, b"b"), Rule.FRAME),
+        (b"\x82\xff" + (2**62).to_bytes(8, "big") + b"mask", Rule.MESSAGE_BYTES),
+        (
+            frame(Opcode.TEXT, bytes(60_000), fin=False) + frame(Opcode.CONT, bytes(60_000)),
+            Rule.MESSAGE_BYTES,
+        ),
+    ],
+)
+def test_a_hostile_header_is_not_forwarded(stream: bytes, rule: Rule) -> None:
+    for chunks in ([stream], [stream[i : i + 1] for i in range(len(stream))]):
+        scanner = make()
+        good = frame(Opcode.BINARY, b"good")
+        assert scanner.feed(good) == good
+        forwarded = run(scanner, chunks)
+        assert scanner.violation is not None and scanner.violation.rule is rule
+        assert scanner.is_at_boundary
+        assert scanner.feed(good) == b""
+        assert len(forwarded) < len(stream)
+
+
+def test_an_endless_fragmented_message_is_stopped_at_the_limit() -> None:
+    scanner = make(max_fragments=10)
+    run(scanner, [frame(Opcode.TEXT, b"a", fin=False)] + [frame(Opcode.CONT, b"a", fin=False)] * 10)
+    assert scanner.violation is not None and scanner.violation.rule is Rule.FRAGMENTS
+
+
+def test_control_frames_are_counted_by_the_second() -> None:
+    now = 0.0
+    scanner = make(max_control_frames_per_second=3, clock=lambda: now)
+    ping = frame(Opcode.PING)
+    assert run(scanner, [ping] * 3) == ping * 3
+    now = 1.0
+    assert run(scanner, [ping] * 3) == ping * 3
+    scanner.feed(ping)
+    assert scanner.violation is not None and scanner.violation.rule is Rule.CONTROL_FRAMES
+
+
+@pytest.mark.parametrize(("data", "code"), [(b"", NO_STATUS), (b"\x03\xe8", 1000), (b"\x0f\xa0bye", 4000)])
+def test_the_close_code_is_read_and_nothing_after_a_close_passes(data: bytes, code: int) -> None:
+    for masked in (True, False):
+        scanner = make(masked=masked)
+        close = frame(Opcode.CLOSE, data, mask=masked)
+        out = run(scanner, [close[:3], close[3:] + frame(Opcode.TEXT, b"late", mask=masked)])
+        assert out == close
+        assert (scanner.close_code, scanner.is_stopped, scanner.violation) == (code, True, None)
+
+
+def test_reserved_bit_one_passes_only_where_an_extension_was_negotiated() -> None:
+    compressed = b"\xc1\x81mask."
+    assert make(extensions=True).feed(compressed) == compressed
+    assert make(extensions=False).feed(compressed) == b""
+
+
+def test_messages_are_counted_at_their_last_fragment() -> None:
+    scanner = make()
+    run(scanner, [frame(Opcode.TEXT, b"a", fin=False), frame(Opcode.PING), frame(Opcode.CONT, b"b")])
+    assert scanner.messages == 1
+    scanner.feed(frame(Opcode.TEXT, b"c") * 3)
+    assert scanner.messages == 4
+
+
+@given(frames, st.integers(0, 10**6), st.binary(max_size=50))
+def test_finishing_the_frame_ends_exactly_on_its_boundary(stream: bytes, place: int, later: bytes) -> None:
+    scanner = make()
+    place %= len(stream) + 1
+    forwarded = scanner.feed(stream[:place])
+    forwarded += scanner.finish_frame(stream[place:] + later)
+    assert forwarded in (b"", stream)
+    assert scanner.is_at_boundary
+
+
+def test_whole_reads_are_forwarded_without_a_copy() -> None:
+    data = frame(Opcode.BINARY, bytes(70_000))
+    assert make().feed(data) is data
