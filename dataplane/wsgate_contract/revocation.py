@@ -18,9 +18,7 @@ class RevocationRecord(Value):
     Times are Unix seconds.
     """
 
-    id: str = Field(
-        min_length=1, max_length=512, description="namespace/name of the object, or an event's id."
-    )
+    id: str = Field(min_length=1, max_length=512, description="namespace/name of the object, or an event's id.")
     namespace: str | None = Field(default=None, description="Touches routes of this namespace; none: all.")
     jti: str | None = None
     subject: str | None = None
@@ -32,7 +30,5 @@ class RevocationRecord(Value):
     )
     claim: ClaimMatch | None = None
     issuer: str | None = Field(default=None, description="Matches this issuer only; none: any.")
-    issued_before: int | None = Field(
-        default=None, description="Matches iat <= this; no iat counts as older."
-    )
+    issued_before: int | None = Field(default=None, description="Matches iat <= this; no iat counts as older.")
     expires_at: int | None = Field(default=None, description="In force until then; none: for ever.")

@@ -31,18 +31,14 @@ Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 class SecretRef(Value):
     """A Secret in the namespace of the object that names it."""
 
-    name: str = Field(
-        min_length=1, max_length=253, pattern=SECRET_NAME_PATTERN, description="Name of the Secret."
-    )
+    name: str = Field(min_length=1, max_length=253, pattern=SECRET_NAME_PATTERN, description="Name of the Secret.")
 
 
 class WeightedUpstream(Value):
     """One of several upstreams of a route."""
 
     url: UpstreamURL = Field(description="Where to connect: ws:// or wss://.")
-    weight: int = Field(
-        default=1, ge=0, le=1000, description="Share of the new sessions, relative to the others."
-    )
+    weight: int = Field(default=1, ge=0, le=1000, description="Share of the new sessions, relative to the others.")
 
 
 class JWKS(Value):
@@ -91,9 +87,7 @@ class Provider(Value):
     algorithms: tuple[Algorithm, ...] = Field(
         default=("RS256",), min_length=1, max_length=10, description="Accepted JWS algorithms."
     )
-    introspection: Introspection | None = Field(
-        default=None, description="Ask the issuer about opaque tokens."
-    )
+    introspection: Introspection | None = Field(default=None, description="Ask the issuer about opaque tokens.")
 
 
 class RequiredClaim(Value):
@@ -185,9 +179,7 @@ class Auth(Value):
         max_length=6,
         description="Where a token may stand; on MQTT MQTTPassword is added when left at the default.",
     )
-    claims: tuple[RequiredClaim, ...] = Field(
-        default=(), max_length=32, description="All of these must hold."
-    )
+    claims: tuple[RequiredClaim, ...] = Field(default=(), max_length=32, description="All of these must hold.")
     replay: Literal["Allow", "OncePerToken", "BindToIP"] = Field(
         default="Allow", description="Whether one token may open several sessions."
     )
@@ -233,9 +225,7 @@ class RateLimit(Value):
         default=None, ge=1, le=1000000, description="Sustained messages per second."
     )
     burst: int | None = Field(default=None, ge=1, le=1000000, description="Messages at once.")
-    bytes_per_second: int | None = Field(
-        default=None, ge=1, le=10**12, description="Sustained bytes per second."
-    )
+    bytes_per_second: int | None = Field(default=None, ge=1, le=10**12, description="Sustained bytes per second.")
     key: Literal["Subject", "IP", "Connection"] = Field(
         default="Subject", description="Who shares one budget; Subject falls back to IP."
     )
@@ -253,9 +243,7 @@ class Limits(Value):
         le=2**40,
         description="Largest message on the wire, in bytes; above: 1009.",
     )
-    max_connections: int | None = Field(
-        default=None, ge=1, le=10**7, description="Sessions of the route per pod."
-    )
+    max_connections: int | None = Field(default=None, ge=1, le=10**7, description="Sessions of the route per pod.")
     max_connections_per_subject: int | None = Field(
         default=None, ge=1, le=10**7, description="Sessions of one subject on the route per pod."
     )
@@ -271,9 +259,7 @@ class Timeouts(Value):
     """Deadlines in seconds; unset ones come from the gateway's environment."""
 
     connect_seconds: Seconds = Field(default=5, description="TCP and TLS connect to the upstream.")
-    handshake_seconds: Seconds = Field(
-        default=10, description="The upstream's 101, connect and retries included."
-    )
+    handshake_seconds: Seconds = Field(default=10, description="The upstream's 101, connect and retries included.")
     idle_seconds: Seconds | None = Field(
         default=None,
         description="A side that sends no frame for so long ends the session (1001); unset: "
@@ -367,9 +353,7 @@ class RoutePolicy(Value):
         "is answered with its first real one.",
     )
     preserve_query: bool = Field(default=True, description="Send the client's query string upstream.")
-    append_path: bool = Field(
-        default=False, description="Append what follows the prefix to the upstream's path."
-    )
+    append_path: bool = Field(default=False, description="Append what follows the prefix to the upstream's path.")
     host_header: Literal["Upstream", "Original"] = Field(
         default="Upstream", description="Host header sent upstream."
     )

@@ -105,9 +105,7 @@ class Scanner:
         """Code of the Close frame that passed; NO_STATUS where it had none."""
         self.set_limits(max_message_bytes, max_fragments, max_control_frames_per_second)
 
-    def set_limits(
-        self, max_message_bytes: int, max_fragments: int, max_control_frames_per_second: int
-    ) -> None:
+    def set_limits(self, max_message_bytes: int, max_fragments: int, max_control_frames_per_second: int) -> None:
         """Replace the limits from the next header on."""
         self._max_message = max_message_bytes
         self._max_fragments = max_fragments

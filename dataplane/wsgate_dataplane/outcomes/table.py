@@ -23,6 +23,7 @@ class Reason(StrEnum):
     WEBSOCKET_VERSION = "websocket-version"
     ROUTE_NOT_FOUND = "route-not-found"
     ROUTE_INVALID = "route-invalid"
+    ADMIN_MOVED = "admin-moved"
     ORIGIN_NOT_LISTED = "origin-not-listed"
     # The token.
     TOKEN_MISSING = "token-missing"
@@ -123,6 +124,12 @@ OUTCOMES: dict[Reason, Outcome] = {
         "The rendered route has a field that this version does not know; upgrade the data plane.",
         "error",
     ),
+    Reason.ADMIN_MOVED: Outcome(
+        404,
+        None,
+        "moved",
+        "The admin listener, by default on port 9090, serves /metrics and /admin/; the public one does not.",
+    ),
     Reason.ORIGIN_NOT_LISTED: Outcome(
         403,
         1008,
@@ -151,9 +158,7 @@ OUTCOMES: dict[Reason, Outcome] = {
     Reason.TOKEN_NOT_YET_VALID: _bad_token(
         "nbf or iat lies in the future by more than the leeway; compare the clocks."
     ),
-    Reason.TOKEN_LIFETIME: _bad_token(
-        "Issue tokens that live no longer than WSGATE_MAX_TOKEN_LIFETIME_SECONDS."
-    ),
+    Reason.TOKEN_LIFETIME: _bad_token("Issue tokens that live no longer than WSGATE_MAX_TOKEN_LIFETIME_SECONDS."),
     Reason.TOKEN_CLAIM_MISSING: _bad_token(
         "Give the user a value that the route's auth.claims asks for.", http=403
     ),
@@ -221,9 +226,7 @@ OUTCOMES: dict[Reason, Outcome] = {
     Reason.DRAINING: Outcome(
         503, 1012, "service restart", "Reconnect; another instance answers.", mqtt5=0x8B, mqtt311=3
     ),
-    Reason.ROUTE_CHANGED: Outcome(
-        None, 1012, "service restart", "Reconnect; the route has changed.", mqtt5=0x9C
-    ),
+    Reason.ROUTE_CHANGED: Outcome(None, 1012, "service restart", "Reconnect; the route has changed.", mqtt5=0x9C),
     Reason.ROUTE_REMOVED: Outcome(
         None, 1012, "service restart", "The route is gone; see the WsRoutes.", mqtt5=0x9C
     ),

@@ -1,0 +1,83 @@
+"""`python -m wsgate_bench`: parse the options, measure, print the report."""
+
+import argparse
+import dataclasses
+import json
+import resource
+import signal
+import sys
+from pathlib import Path
+
+from .measure import Plan, Sample, measure_all
+from .peers import DEFAULT_PEERS, DIRECT, PEERS
+from .processes import ProcessFailed
+from .report import Results, markdown
+from .scenarios import SCENARIOS, shortened
+
+REPEATS = 5
+QUICK_REPEATS = 3
+FILES_MIN = 8192
+
+
+def _names(known: list[str]) -> argparse.Action | type:
+    def parse(text: str) -> tuple[str, ...]:
+        names = tuple(text.split(","))
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(known)}")
+        return names
+
+    return parse  # type: ignore[return-value]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="wsgate_bench", description="Compare wsgate's costs with other proxies'.")
+    scenarios = [scenario.name for scenario in SCENARIOS]
+    parser.add_argument("--quick", action="store_true", help="about a minute: shorter, fewer, noisier")
+    parser.add_argument("--only", type=_names(scenarios), default=tuple(scenarios), help=",".join(scenarios))
+    parser.add_argument("--peers", type=_names([*PEERS, DIRECT]), default=DEFAULT_PEERS, help=",".join([*PEERS, DIRECT]))
+    parser.add_argument("--repeats", type=int, help=f"default {REPEATS}, with --quick {QUICK_REPEATS}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
+    return parser.parse_args()
+
+
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < FILES_MIN:
+        raise SystemExit(f"ulimit -n allows {hard} files, {FILES_MIN} are needed")
+    if soft < FILES_MIN:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_MIN, hard))
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    # As an exception, so that everything started is stopped on the way out.
+    raise SystemExit("stopped by a signal")
+
+
+def _progress(words: str) -> None:
+    sys.stderr.write(words + "\n")
+
+
+def main() -> int:
+    options = _options()
+    _raise_file_limit()
+    signal.signal(signal.SIGTERM, _stop)
+    scenarios = tuple(scenario for scenario in SCENARIOS if scenario.name in options.only)
+    if options.quick:
+        scenarios = tuple(shortened(scenario) for scenario in scenarios)
+    repeats = options.repeats or (QUICK_REPEATS if options.quick else REPEATS)
+    plan = Plan(scenarios, options.peers, repeats)
+    samples: list[Sample] = []
+    try:
+        samples.extend(measure_all(plan, _progress))
+    except (ProcessFailed, FileNotFoundError) as error:
+        raise SystemExit(str(error)) from error
+    if options.json:
+        options.json.write_text(json.dumps([dataclasses.asdict(sample) for sample in samples], indent=1))
+    results = Results(samples)
+    sys.stdout.write(markdown(results, plan))
+    return 1 if results.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

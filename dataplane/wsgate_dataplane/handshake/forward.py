@@ -1,0 +1,101 @@
+"""What the upstream and the client are sent: the request upstream and the 101."""
+
+from wsgate_contract.route import Route
+from wsgate_dataplane.handshake.request import Headers, Request, WebSocketOffer
+from wsgate_dataplane.identity.sources import strip_cookie
+from wsgate_dataplane.upstreams.answer import Answer, Offer
+from wsgate_dataplane.upstreams.dial import Target
+
+PASSED = ("origin", "user-agent", "accept-language", "traceparent", "tracestate")
+"""Headers that go upstream as they are; everything else must be named by the route."""
+
+NEVER_PASSED = frozenset(
+    {
+        "host", "connection", "upgrade", "keep-alive", "te", "trailer", "transfer-encoding", "content-length",
+        "proxy-authorization", "proxy-connection", "authorization", "cookie", "x-request-id", "forwarded",
+        "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-user-roles",
+    }
+)  # fmt: skip
+"""What a route's requestHeaders cannot bring back: hop-by-hop, or said by the gateway itself."""
+
+
+def upstream_offer(route: Route, offer: WebSocketOffer) -> Offer:
+    """The part of the client's offer that the upstream sees."""
+    return Offer(offer.accept, offer.subprotocols if route.copy_sub_protocol else (), offer.extensions)
+
+
+def upstream_headers(
+    route: Route, target: Target, request: Request, offer: WebSocketOffer, cookie_name: str | None
+) -> Headers:
+    """An allowlist; cookie_name is the token's cookie where the token came by it."""
+    sent = upstream_offer(route, offer)
+    host = request.one("host") or ""
+    headers: list[tuple[str, str]] = [
+        ("Host", host if route.host_header == "Original" else target.host_header),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", offer.key),
+        ("X-Request-Id", request.request_id),
+        ("X-Forwarded-For", request.address),
+        ("X-Forwarded-Host", host),
+        ("X-Forwarded-Proto", "https" if request.is_secure else "http"),
+    ]
+    if sent.subprotocols:
+        headers.append(("Sec-WebSocket-Protocol", ", ".join(sent.subprotocols)))
+    if sent.extensions:
+        headers.append(("Sec-WebSocket-Extensions", ", ".join(sent.extensions)))
+    forward = route.auth.forward
+    identity = {forward.roles.header.lower(), *(each.header.lower() for each in forward.claim_to_headers)}
+    named = {header.lower() for header in forward.request_headers} - identity
+    for name, value in request.headers:
+        lowered = name.lower()
+        if lowered == "cookie":
+            rest = strip_cookie(value, cookie_name) if cookie_name else value
+            if rest:
+                headers.append((name, rest))
+        elif lowered == "authorization":
+            if forward.authorization == "Forward":
+                headers.append((name, value))
+        elif lowered in PASSED or (lowered in named and _may_pass(lowered)):
+            headers.append((name, value))
+    return tuple(headers)
+
+
+def _may_pass(name: str) -> bool:
+    return name.replace("_", "-") not in NEVER_PASSED and not name.startswith("sec-websocket-")
+
+
+def switching_protocols(route: Route, offer: WebSocketOffer, answer: Answer, request_id: str) -> bytes:
+    """The 101 to the client, after the upstream's."""
+    subprotocol = answer.subprotocol
+    if not route.copy_sub_protocol:
+        subprotocol = next(iter(offer.subprotocols), None)
+    return _head(offer, subprotocol, answer.extensions, request_id, answer.set_cookies)
+
+
+def switching_protocols_to_refuse(offer: WebSocketOffer, request_id: str) -> bytes:
+    """The 101 that only carries a Close: browsers fail the handshake without an echoed subprotocol."""
+    return _head(offer, next(iter(offer.subprotocols), None), None, request_id, ())
+
+
+def _head(
+    offer: WebSocketOffer,
+    subprotocol: str | None,
+    extensions: str | None,
+    request_id: str,
+    set_cookies: tuple[str, ...],
+) -> bytes:
+    lines = [
+        "HTTP/1.1 101 Switching Protocols",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Accept: {offer.accept}",
+        f"X-Request-Id: {request_id}",
+        *(f"Set-Cookie: {value}" for value in set_cookies),
+    ]
+    if subprotocol is not None:
+        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+    if extensions is not None:
+        lines.append(f"Sec-WebSocket-Extensions: {extensions}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

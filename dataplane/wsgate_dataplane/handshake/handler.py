@@ -1,0 +1,208 @@
+"""One request from accept to Engine.open, or to a refusal: the order of everything."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from wsgate_dataplane.handshake.admission import Admission, Admitted
+from wsgate_dataplane.handshake.answers import refusal_response
+from wsgate_dataplane.handshake.forward import (
+    switching_protocols,
+    switching_protocols_to_refuse,
+    upstream_headers,
+    upstream_offer,
+)
+from wsgate_dataplane.handshake.peer import client_address, is_trusted, request_id
+from wsgate_dataplane.handshake.request import Request, WebSocketOffer, read_offer
+from wsgate_dataplane.handshake.serving import Catalogue, Serving
+from wsgate_dataplane.outcomes.refusal import Refused
+from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
+from wsgate_dataplane.registry.registry import Registry
+from wsgate_dataplane.registry.session import Origin, Session
+from wsgate_dataplane.relay.engine import Connection, Engine
+from wsgate_dataplane.relay.leave import leave_aiohttp
+from wsgate_dataplane.routing.target import upstream_target
+from wsgate_dataplane.session.expiry import end_of_session
+from wsgate_dataplane.settings import Settings
+from wsgate_dataplane.telemetry.metrics import Metrics
+from wsgate_dataplane.upstreams.dial import Upgraded, dial, head_bytes
+
+log = logging.getLogger("wsgate")
+
+RETRY_AFTER_SECONDS = (5, 30)
+"""503 answers ask for a random time in between, so that clients do not return in one blow."""
+
+MOVED_PATHS = frozenset({"/metrics", "/admin/revoke"})
+"""The original gateway served them here."""
+
+
+class Handler:
+    """The public listener's requests.
+
+    catalogue gives the routes of the moment; is_draining says that no new session is wanted.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        admission: Admission,
+        engine: Engine,
+        registry: Registry,
+        metrics: Metrics,
+        catalogue: Callable[[], Catalogue],
+        is_draining: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._trusted = settings.wsgate_trusted_proxies or ()
+        self._admission = admission
+        self._engine = engine
+        self._registry = registry
+        self._metrics = metrics
+        self._catalogue = catalogue
+        self._is_draining = is_draining
+
+    async def __call__(self, arrived: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; the connection is never reused after a refused handshake."""
+        request = self._read(arrived)
+        if request.path == "/healthz":
+            return web.Response(text="ok\n")
+        serving: Serving | None = None
+        offer: WebSocketOffer | None = None
+        self._metrics.connections.inc()
+        started = time.perf_counter()
+        try:
+            if request.path in MOVED_PATHS:
+                raise Refused(Reason.ADMIN_MOVED)
+            serving = self._admission.find_route(self._catalogue(), request)
+            offer = read_offer(request)
+            response = await self._open(arrived, request, serving, offer)
+        except Refused as refused:
+            return self._refuse(arrived, request, refused, serving, offer)
+        except Exception:  # noqa: BLE001  # the outermost border: no fault of one request may reach another
+            log.exception("unexpected", extra={"fields": {"request_id": request.request_id}})
+            return self._refuse(arrived, request, Refused(Reason.UNEXPECTED), serving, offer)
+        self._metrics.handshake_seconds.observe(time.perf_counter() - started)
+        return response
+
+    def _read(self, arrived: web.BaseRequest) -> Request:
+        headers = tuple(
+            (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
+            for name, value in arrived.raw_headers
+        )
+        peer = arrived.remote or ""
+        trusted = is_trusted(peer, self._trusted)
+        path, _, query = arrived.raw_path.partition("?")
+        return Request(
+            method=arrived.method,
+            path=path,
+            query=query,
+            headers=headers,
+            address=client_address(peer, arrived.headers.getall("X-Forwarded-For", ()), self._trusted),
+            request_id=request_id(arrived.headers.get("X-Request-Id"), is_from_trusted=trusted),
+            has_body=arrived.can_read_body or "Transfer-Encoding" in arrived.headers,
+            is_secure=trusted and arrived.headers.get("X-Forwarded-Proto") == "https",
+        )
+
+    async def _open(
+        self, arrived: web.BaseRequest, request: Request, serving: Serving, offer: WebSocketOffer
+    ) -> web.StreamResponse:
+        if self._is_draining():
+            raise Refused(Reason.DRAINING)
+        admitted = await self._admission.admit(serving, request, time.time())
+        if admitted.claims is not None:
+            self._metrics.auth_success.inc()
+        origin = Origin(request.request_id, request.address)
+        session = self._registry.register(serving.route, admitted.identity, origin)
+        try:
+            # Registered first: a revocation from here on finds the session, one from before is seen here.
+            self._admission.check_revoked(admitted.identity, time.time())
+            upgraded = await self._dial(request, admitted, offer)
+            try:
+                return self._hand_over(arrived, request, admitted, session, offer, upgraded)
+            finally:
+                if session.relay is None:
+                    upgraded.transport.abort()
+        finally:
+            self._registry.withdraw(session)
+
+    async def _dial(self, request: Request, admitted: Admitted, offer: WebSocketOffer) -> Upgraded:
+        serving, route = admitted.serving, admitted.serving.route
+        target = serving.choose_target(random.random())
+        path = upstream_target(route, target.url, request.path, request.query)
+        headers = upstream_headers(route, target, request, offer, admitted.token_cookie)
+        return await dial(
+            target,
+            head_bytes(path, headers),
+            upstream_offer(route, offer),
+            route.timeouts.connect_seconds,
+            route.timeouts.handshake_seconds,
+        )
+
+    def _hand_over(
+        self,
+        arrived: web.BaseRequest,
+        request: Request,
+        admitted: Admitted,
+        session: Session,
+        offer: WebSocketOffer,
+        upgraded: Upgraded,
+    ) -> web.StreamResponse:
+        """Nothing is awaited from here on: see leave_aiohttp."""
+        serving = admitted.serving
+        if session.life.refusal is not None:
+            raise Refused(session.life.refusal, "while the upstream was dialled")
+        client = leave_aiohttp(arrived)
+        if client is None:
+            raise Refused(Reason.CLIENT_LOST, "while the upstream was dialled")
+        expires_at = admitted.claims.expires_at if admitted.claims else None
+        end = end_of_session(serving.route.auth.expiry, expires_at, time.time(), random.random)
+        self._registry.set_age_end(session, end)
+        self._metrics.protocol_connections.labels("raw").inc()
+        self._engine.open(
+            client,
+            Connection(upgraded.transport, upgraded.early),
+            switching_protocols(serving.route, offer, upgraded.answer, request.request_id),
+            serving.limits,
+            session,
+            extensions=upgraded.answer.extensions is not None,
+        )
+        # aiohttp drops it: the connection is not its any more.
+        return web.Response()
+
+    def _refuse(
+        self,
+        arrived: web.BaseRequest,
+        request: Request,
+        refused: Refused,
+        serving: Serving | None,
+        offer: WebSocketOffer | None,
+    ) -> web.StreamResponse:
+        reason, outcome = refused.reason, refused.outcome
+        self._metrics.refused(reason)
+        fields = {
+            "reason": reason.value,
+            "detail": refused.detail,
+            "advice": outcome.advice,
+            "request_id": request.request_id,
+            "address": request.address,
+            "route": serving.route.key if serving else None,
+            "path": request.path[:200],
+        }
+        log.log(logging.getLevelNamesMapping()[outcome.level.upper()], "refused", extra={"fields": fields})
+        wants_close = serving is not None and serving.route.auth.on_refusal == "Close"
+        if wants_close and offer is not None and outcome.close is not None:
+            client = leave_aiohttp(arrived)
+            if client is not None:
+                head = switching_protocols_to_refuse(offer, request.request_id)
+                seconds = self._settings.ws_control_timeout_seconds
+                self._engine.refuse(client, head, (outcome.close, outcome.words), seconds, _nothing)
+            return web.Response()
+        return refusal_response(reason, request.request_id, random.randint(*RETRY_AFTER_SECONDS))
+
+
+def _nothing() -> None:
+    """Nobody waits for a refused client's end."""

@@ -1,0 +1,93 @@
+"""The client's request, read once into a value that cannot be wrong."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wsgate_dataplane.outcomes.refusal import Refused
+from wsgate_dataplane.outcomes.table import Reason
+
+ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""RFC 6455 1.3."""
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What arrived: names keep their case, duplicates stay."""
+
+    method: str
+    path: str
+    """As sent, without the query."""
+    query: str
+    headers: Headers
+    address: str
+    """The client's address behind trusted proxies."""
+    request_id: str
+    has_body: bool = False
+    is_secure: bool = False
+    """The client's own hop was TLS, as a trusted proxy says."""
+
+    def all(self, name: str) -> Iterator[str]:
+        """Every value of a header; name in lower case."""
+        return (value for found, value in self.headers if found.lower() == name)
+
+    def one(self, name: str) -> str | None:
+        """The value of a header that may stand once; raises Refused where it stands twice."""
+        values = list(self.all(name))
+        if len(values) > 1:
+            raise Refused(Reason.REQUEST_MALFORMED, f"{name} stands {len(values)} times")
+        return values[0] if values else None
+
+    def items(self, name: str) -> tuple[str, ...]:
+        """The elements of a comma-separated header."""
+        joined = ",".join(self.all(name))
+        return tuple(item for item in (part.strip() for part in joined.split(",")) if item)
+
+
+@dataclass(frozen=True)
+class WebSocketOffer:
+    """The WebSocket part of a valid handshake (RFC 6455 4.2.1)."""
+
+    key: str
+    accept: str
+    subprotocols: tuple[str, ...]
+    extensions: tuple[str, ...]
+    """Only permessage-deflate: the scanner knows what its bit means."""
+
+
+def read_offer(request: Request) -> WebSocketOffer:
+    """Raises Refused: METHOD_NOT_ALLOWED, UPGRADE_REQUIRED, WEBSOCKET_VERSION, REQUEST_MALFORMED."""
+    if request.method != "GET":
+        raise Refused(Reason.METHOD_NOT_ALLOWED, f"expected GET, found {request.method[:20]}")
+    if "websocket" not in [item.lower() for item in request.items("upgrade")]:
+        raise Refused(Reason.UPGRADE_REQUIRED, "no Upgrade: websocket")
+    if "upgrade" not in [item.lower() for item in request.items("connection")]:
+        raise Refused(Reason.UPGRADE_REQUIRED, "no Connection: Upgrade; a proxy in between may drop it")
+    if request.has_body:
+        # A body behind an upgrade is what request smuggling is made of.
+        raise Refused(Reason.REQUEST_MALFORMED, "a handshake has no body")
+    version = request.one("sec-websocket-version")
+    if version != "13":
+        raise Refused(Reason.WEBSOCKET_VERSION, f"expected 13, found {version!r}")
+    key = request.one("sec-websocket-key") or ""
+    try:
+        is_key = len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        is_key = False
+    if not is_key:
+        raise Refused(Reason.REQUEST_MALFORMED, "Sec-WebSocket-Key is not 16 bytes in base64")
+    subprotocols = request.items("sec-websocket-protocol")
+    if len(set(subprotocols)) != len(subprotocols):
+        raise Refused(Reason.REQUEST_MALFORMED, "a subprotocol is offered twice")
+    extensions = request.items("sec-websocket-extensions")
+    known = tuple(e for e in extensions if e.partition(";")[0].strip() == "permessage-deflate")
+    return WebSocketOffer(key, accept_of(key), subprotocols, known)
+
+
+def accept_of(key: str) -> str:
+    """The Sec-WebSocket-Accept that proves that a server has read the key (RFC 6455 4.2.2)."""
+    return base64.b64encode(hashlib.sha1(key.encode() + ACCEPT_GUID).digest()).decode()

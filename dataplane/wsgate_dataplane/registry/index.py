@@ -1,0 +1,47 @@
+"""Sessions by a key that few of them share."""
+
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Index(Generic[Item]):
+    """A multi-map that costs one dictionary slot for a key with one item; items are never sets."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, Item | set[Item]] = {}
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, key: str | None, item: Item) -> None:
+        """Without a key the item is not in the index."""
+        if key is None:
+            return
+        found = self._items.get(key)
+        if found is None:
+            self._items[key] = item
+        elif isinstance(found, set):
+            found.add(item)
+        else:
+            self._items[key] = {found, item}
+
+    def discard(self, key: str | None, item: Item) -> None:
+        """Take the item out; unknown ones are fine."""
+        found = self._items.get(key) if key is not None else None
+        if found is None or key is None:
+            return
+        if isinstance(found, set):
+            found.discard(item)
+            if not found:
+                del self._items[key]
+        elif found is item:
+            del self._items[key]
+
+    def get(self, key: str) -> Iterable[Item]:
+        """The items under the key."""
+        found = self._items.get(key)
+        if found is None:
+            return ()
+        return tuple(found) if isinstance(found, set) else (found,)

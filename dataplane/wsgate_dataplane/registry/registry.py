@@ -1,0 +1,219 @@
+"""All sessions of this process, and everything that ends them from outside."""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from wsgate_contract.revocation import RevocationRecord
+from wsgate_contract.route import Route
+from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
+from wsgate_dataplane.registry.index import Index
+from wsgate_dataplane.registry.session import Origin, Session
+from wsgate_dataplane.relay.engine import Closed, Engine
+from wsgate_dataplane.relay.timer import DeadlineTimer
+from wsgate_dataplane.revocation.matching import Identity, is_in_force, matches
+from wsgate_dataplane.session.lifecycle import ClosedBy, Ended, Phase
+from wsgate_dataplane.session.pace import pace
+from wsgate_dataplane.telemetry.identity import Mode, visible
+from wsgate_dataplane.telemetry.metrics import Metrics
+
+log = logging.getLogger("wsgate")
+
+CLOCK_JUMP_SECONDS = 1.0
+"""A wall clock that moved by more against the loop's moves every token's expiry with it."""
+
+PROXY_ERRORS = frozenset({Reason.UPSTREAM_LOST, Reason.WRITE_TIMEOUT, Reason.FRAME_INVALID})
+"""Ends that ws_proxy_errors_total counts."""
+
+
+class Registry:
+    """Registered sessions by jti, subject, sid and token.
+
+    random gives floats in [0, 1).
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        engine: Engine,
+        metrics: Metrics,
+        log_identity: Mode,
+        random: Callable[[], float],
+    ) -> None:
+        self._loop = loop
+        self._engine = engine
+        self._metrics = metrics
+        self._log_identity = log_identity
+        self._random = random
+        self._uids = itertools.count(1)
+        self._sessions: dict[int, Session] = {}
+        self._by_jti, self._by_subject = Index[Session](), Index[Session]()
+        self._by_session_id, self._by_token = Index[Session](), Index[Session]()
+        self._ages = DeadlineTimer[int](loop, self._on_age)
+        self._age_ends: dict[int, tuple[float, Reason]] = {}
+        self._closings = DeadlineTimer[int](loop, self._on_closing)
+        self._closing_reasons: dict[int, Reason] = {}
+        self._clock_offset = time.time() - loop.time()
+        self._empty: asyncio.Event = asyncio.Event()
+        self._empty.set()
+        self.config_version = 0
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(tuple(self._sessions.values()))
+
+    def register(self, route: Route, identity: Identity, origin: Origin) -> Session:
+        """Make a session known before its dial, so that a revocation meanwhile finds it."""
+        session = Session(self, next(self._uids), route, identity, origin, self._loop.time())
+        self._sessions[session.uid] = session
+        self._empty.clear()
+        for index, key in self._keys(identity):
+            index.add(key, session)
+        return session
+
+    def set_age_end(self, session: Session, end: tuple[float, Reason] | None) -> None:
+        """End the session at a moment (Unix seconds) for a reason."""
+        if end is not None:
+            self._age_ends[session.uid] = end
+            self._ages.set(session.uid, end[0] - self._clock_offset)
+
+    def withdraw(self, session: Session) -> None:
+        """The handshake failed: the session was never open."""
+        if session.life.phase in (Phase.PENDING, Phase.ENDING) and session.relay is None:
+            self._forget(session)
+
+    def session_opened(self, session: Session) -> None:
+        """The relay has taken over."""
+        self._metrics.active_sessions.inc()
+
+    def end(self, session: Session, reason: Reason, detail: str = "", closed_by: ClosedBy = "gateway") -> None:
+        """End a session for a reason; a pending one is refused with it when its dial is done."""
+        session.ended_at = self._loop.time()
+        command = session.life.end(reason, detail, closed_by)
+        if command is not None and session.relay is not None:
+            self._engine.close(session.relay, command.code, command.words)
+
+    def revoke(self, records: Iterable[RevocationRecord], now: float) -> int:
+        """End every session that one of the records touches; returns how many. now in Unix seconds."""
+        count = 0
+        for record in records:
+            if not is_in_force(record, now):
+                continue
+            for session in self._candidates(record):
+                if session.life.phase in (Phase.PENDING, Phase.OPEN) and matches(record, session.identity):
+                    self.end(session, Reason.TOKEN_REVOKED, record.id)
+                    self._metrics.revocations.inc()
+                    count += 1
+        return count
+
+    def close_paced(self, sessions: Iterable[Session], reason: Reason, within_seconds: float) -> None:
+        """End these sessions spread over a time; those that end before are left alone."""
+        chosen = list(sessions)
+        now = self._loop.time()
+        for session, delay in zip(chosen, pace(len(chosen), within_seconds, self._random), strict=True):
+            self._closing_reasons[session.uid] = reason
+            self._closings.set(session.uid, now + delay)
+
+    async def wait_empty(self) -> None:
+        """Return when no session is left."""
+        await self._empty.wait()
+
+    def recheck_clock(self) -> None:
+        """Follow a wall clock that jumped: exp is wall time, timers are not."""
+        offset = time.time() - self._loop.time()
+        if abs(offset - self._clock_offset) > CLOCK_JUMP_SECONDS:
+            self._clock_offset = offset
+            for uid, (end, _) in self._age_ends.items():
+                self._ages.set(uid, end - offset)
+
+    def stop(self) -> None:
+        """Cut what is left."""
+        for session in tuple(self._sessions.values()):
+            if session.relay is not None:
+                self._engine.abort(session.relay)
+        self._ages.stop()
+        self._closings.stop()
+
+    def session_over(self, session: Session, ended: Ended, closed: Closed) -> None:
+        """Both connections are gone: forget, count and say it once."""
+        self._forget(session)
+        counters, now = closed.counters, self._loop.time()
+        duration = now - session.started_at
+        self._metrics.active_sessions.dec()
+        self._metrics.closed(ended.reason, duration)
+        self._metrics.relayed(
+            (counters.bytes_to_upstream, counters.bytes_to_client),
+            (counters.messages_to_upstream, counters.messages_to_client),
+        )
+        if ended.reason is Reason.TOKEN_REVOKED:
+            self._metrics.revocation_to_close_seconds.observe(now - session.ended_at)
+        if ended.reason in PROXY_ERRORS:
+            self._metrics.proxy_errors.labels("raw").inc()
+        identity = session.identity
+        fields = {
+            "reason": ended.reason.value,
+            "closed_by": ended.closed_by,
+            "code": ended.code,
+            "detail": ended.detail,
+            "route": session.route.key,
+            "request_id": session.origin.request_id,
+            "address": session.origin.address,
+            "iss": identity.issuer,
+            "sub": visible(identity.subject, self._log_identity),
+            "sid": visible(identity.session_id, self._log_identity),
+            "jti": visible(identity.jti, self._log_identity),
+            "seconds": round(duration, 3),
+            "bytes_to_upstream": counters.bytes_to_upstream,
+            "bytes_to_client": counters.bytes_to_client,
+            "messages_to_upstream": counters.messages_to_upstream,
+            "messages_to_client": counters.messages_to_client,
+            "clean": closed.is_clean,
+            "config_version": self.config_version,
+        }
+        level = logging.getLevelNamesMapping()[OUTCOMES[ended.reason].level.upper()]
+        log.log(level, "session ended", extra={"fields": fields})
+
+    def _candidates(self, record: RevocationRecord) -> Iterable[Session]:
+        asked = (
+            (self._by_token, record.token_sha256),
+            (self._by_jti, record.jti),
+            (self._by_session_id, record.session_id),
+            (self._by_subject, record.subject),
+        )
+        for index, key in asked:
+            if key is not None:
+                return index.get(key)
+        return tuple(self._sessions.values())
+
+    def _keys(self, identity: Identity) -> tuple[tuple[Index[Session], str | None], ...]:
+        return (
+            (self._by_jti, identity.jti),
+            (self._by_subject, identity.subject),
+            (self._by_session_id, identity.session_id),
+            (self._by_token, identity.token_sha256),
+        )
+
+    def _forget(self, session: Session) -> None:
+        self._sessions.pop(session.uid, None)
+        for index, key in self._keys(session.identity):
+            index.discard(key, session)
+        self._ages.discard(session.uid)
+        self._age_ends.pop(session.uid, None)
+        self._closings.discard(session.uid)
+        self._closing_reasons.pop(session.uid, None)
+        if not self._sessions:
+            self._empty.set()
+
+    def _on_age(self, uid: int) -> None:
+        session, end = self._sessions.get(uid), self._age_ends.get(uid)
+        if session is not None and end is not None:
+            self.end(session, end[1])
+
+    def _on_closing(self, uid: int) -> None:
+        session, reason = self._sessions.get(uid), self._closing_reasons.get(uid)
+        if session is not None and reason is not None:
+            self.end(session, reason)

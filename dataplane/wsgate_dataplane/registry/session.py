@@ -1,0 +1,71 @@
+"""One live session: what is known of it, and the relay's events on their way to its lifecycle."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from wsgate_contract.route import Route
+from wsgate_dataplane.outcomes.table import Reason
+from wsgate_dataplane.relay.engine import Closed, Limit, LimitExceeded, SessionId, Side, SideLost
+from wsgate_dataplane.revocation.matching import Identity
+from wsgate_dataplane.session.lifecycle import Lifecycle
+
+if TYPE_CHECKING:
+    from wsgate_dataplane.registry.registry import Registry
+
+LIMIT_REASONS: dict[Limit, Reason] = {
+    Limit.FRAME: Reason.FRAME_INVALID,
+    Limit.MESSAGE_BYTES: Reason.MESSAGE_TOO_BIG,
+    Limit.CONTROL_FRAMES: Reason.CONTROL_FLOOD,
+    Limit.FRAGMENTS: Reason.FRAGMENT_FLOOD,
+    Limit.IDLE: Reason.IDLE_TIMEOUT,
+    Limit.WRITE: Reason.WRITE_TIMEOUT,
+}
+
+PEERS: dict[Side, Literal["client", "upstream"]] = {Side.CLIENT: "client", Side.UPSTREAM: "upstream"}
+LOST_REASONS: dict[Side, Reason] = {Side.CLIENT: Reason.CLIENT_LOST, Side.UPSTREAM: Reason.UPSTREAM_LOST}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a session comes from, for its log line."""
+
+    request_id: str
+    address: str
+
+
+class Session:
+    """Listens to the relay; the registry acts for it."""
+
+    __slots__ = ("ended_at", "identity", "life", "origin", "registry", "relay", "route", "started_at", "uid")
+
+    def __init__(
+        self, registry: "Registry", uid: int, route: Route, identity: Identity, origin: Origin, started_at: float
+    ) -> None:
+        self.registry = registry
+        self.uid = uid
+        self.route = route
+        self.identity = identity
+        self.origin = origin
+        self.started_at = self.ended_at = started_at
+        """Loop seconds; ended_at is when the reason to end arose."""
+        self.life = Lifecycle()
+        self.relay: SessionId | None = None
+
+    def relay_opened(self, session: SessionId) -> None:
+        """The handshake is over."""
+        self.relay = session
+        self.life.opened()
+        self.registry.session_opened(self)
+
+    def limit_exceeded(self, event: LimitExceeded) -> None:
+        """A side broke a limit."""
+        self.registry.end(self, LIMIT_REASONS[event.limit], f"{event.side.value}: {event.detail}")
+
+    def side_lost(self, event: SideLost) -> None:
+        """A side went without a Close frame."""
+        self.registry.end(self, LOST_REASONS[event.side], closed_by=PEERS[event.side])
+
+    def relay_closed(self, event: Closed) -> None:
+        """Both connections are gone."""
+        first = PEERS[event.first_close] if event.first_close else None
+        self.registry.session_over(self, self.life.over(first, event.close_code), event)

@@ -1,0 +1,25 @@
+"""When a session ends by age."""
+
+from collections.abc import Callable
+
+from wsgate_contract.route import Expiry
+from wsgate_dataplane.outcomes.table import Reason
+
+JITTER = 0.1
+"""maxSessionSeconds is shortened by up to this share, so that sessions opened together part."""
+
+
+def end_of_session(
+    expiry: Expiry, expires_at: int | None, now: float, random: Callable[[], float]
+) -> tuple[float, Reason] | None:
+    """The moment (Unix seconds) and the reason; None: it does not age.
+
+    expires_at is the token's exp; now the moment of the handshake; random gives floats in [0, 1).
+    """
+    ends: list[tuple[float, Reason]] = []
+    if expiry.mode == "Token" and expires_at is not None:
+        ends.append((expires_at + expiry.leeway_seconds, Reason.TOKEN_EXPIRED))
+    if expiry.max_session_seconds is not None:
+        longest = expiry.max_session_seconds * (1 - JITTER * random())
+        ends.append((now + longest, Reason.SESSION_TOO_OLD))
+    return min(ends, default=None)

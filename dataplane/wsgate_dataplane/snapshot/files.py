@@ -1,0 +1,78 @@
+"""Read a rendered file: proven by its digest, each item validated on its own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from wsgate_contract.rendered import RenderedDocument, RenderedDocumentError, read
+from wsgate_contract.revocation import RevocationRecord
+from wsgate_contract.route import Route
+
+
+@dataclass(frozen=True)
+class InvalidRoute:
+    """A route that this version cannot read in full; serving the rest of it would fail open."""
+
+    key: str
+    document: dict[str, Any]
+    detail: str
+
+
+@dataclass(frozen=True)
+class RoutesFile:
+    """The routes that could be read, and those that could not."""
+
+    version: int
+    sha256: str
+    routes: tuple[Route, ...]
+    invalid: tuple[InvalidRoute, ...]
+
+
+@dataclass(frozen=True)
+class RevocationsFile:
+    """All records; one that cannot be read fails the whole file, since skipping it would fail open."""
+
+    version: int
+    sha256: str
+    records: tuple[RevocationRecord, ...]
+    confirmed_at: float | None
+
+
+def load_routes(path: Path) -> RoutesFile:
+    """Raises RenderedDocumentError or OSError."""
+    document = read("routes", _load(path))
+    routes, invalid = [], []
+    for item in document.items:
+        try:
+            routes.append(Route.from_document(item))
+        except ValidationError as error:
+            key = f"{item.get('namespace')}/{item.get('name')}"
+            invalid.append(InvalidRoute(key, dict(item), _summary(error)))
+    return RoutesFile(document.version, document.sha256, tuple(routes), tuple(invalid))
+
+
+def load_revocations(path: Path) -> RevocationsFile:
+    """Raises RenderedDocumentError or OSError."""
+    document: RenderedDocument = read("revocations", _load(path))
+    try:
+        records = tuple(RevocationRecord.from_document(item) for item in document.items)
+    except ValidationError as error:
+        raise RenderedDocumentError(_summary(error)) from error
+    return RevocationsFile(document.version, document.sha256, records, document.confirmed_at)
+
+
+def _load(path: Path) -> object:
+    text = path.read_bytes()
+    try:
+        loaded: object = yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise RenderedDocumentError(f"{path}: not YAML: {error}") from error
+    return loaded
+
+
+def _summary(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found[:5])

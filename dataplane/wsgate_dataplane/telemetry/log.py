@@ -1,0 +1,67 @@
+"""The log: one JSON object a line."""
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TextIO
+
+LOGGER_NAME = "wsgate"
+RESERVED = frozenset({"time", "level", "message", "traceback"})
+
+
+class JSONFormatter(logging.Formatter):
+    """Renders a record as {"time", "level", "message", the fields, "traceback"}.
+
+    Fields come by `extra={"fields": {...}}`; one named like a reserved key gets the prefix `field_`.
+    Whatever the values are, a line comes out: a log that raises would end the session it tells of.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render one record as one line without its newline."""
+        line: dict[str, object] = {
+            "time": _rfc3339(record.created),
+            "level": record.levelname.lower(),
+            "message": _message(record),
+        }
+        fields = getattr(record, "fields", {})
+        if not isinstance(fields, Mapping):
+            fields = {"fields": fields}
+        for key, value in fields.items():
+            name = key if isinstance(key, str) else _text(key)
+            line[f"field_{name}" if name in RESERVED else name] = value
+        if record.exc_info and record.exc_info[0] is not None:
+            line["traceback"] = self.formatException(record.exc_info)
+        try:
+            return json.dumps(line, default=_text)
+        except (TypeError, ValueError, RecursionError):
+            # A circular value or an odd key deep inside: keep the line, flatten its values.
+            return json.dumps({key: _text(value) for key, value in line.items()})
+
+
+def configure(stream: TextIO, level: str = "INFO") -> None:
+    """Send the wsgate logger's records of level and above to stream, replacing what was configured before."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JSONFormatter())
+    logger = logging.getLogger(LOGGER_NAME)
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel(level.upper())
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001  # arguments that do not fit the format may raise anything
+        return _text(record.msg)
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001  # a foreign __str__ may raise anything
+        return f"<unprintable {type(value).__name__}>"

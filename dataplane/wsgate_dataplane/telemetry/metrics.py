@@ -1,0 +1,146 @@
+"""Every metric of the data plane, with the original gateway's names kept."""
+
+from typing import get_args
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from wsgate_contract.rendered import Content
+from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+PROTOCOLS = ("raw", "mqtt")
+DIRECTIONS = ("to_upstream", "to_client")
+CONTENTS: tuple[str, ...] = get_args(Content)
+
+REFUSAL_REASONS = tuple(reason for reason in Reason if OUTCOMES[reason].http is not None)
+CLOSE_REASONS = tuple(
+    reason for reason in Reason if OUTCOMES[reason].close is not None or OUTCOMES[reason].http is None
+)
+AUTH_REASONS = tuple(
+    reason
+    for reason in Reason
+    if reason.startswith("token-") or reason in (Reason.CREDENTIALS_AMBIGUOUS, Reason.KEYS_UNAVAILABLE)
+)
+
+HANDSHAKE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# 0.5 and 1 are the bounds of service level R1, 5 the one of R2.
+REVOCATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 120)
+DURATION_BUCKETS = (1, 10, 60, 300, 900, 3600, 14400, 43200, 86400)
+
+
+class Metrics:
+    """The metrics of one gateway over a registry of its own, so that two can live in one process.
+
+    Label values come from closed sets and exist from the start: a rate over a counter that is born
+    with its first event would miss that event.
+    """
+
+    def __init__(self) -> None:
+        # A _created series beside every counter doubles the page, and text-format scrapers ignore it.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library forgot the annotation
+        self.registry = CollectorRegistry()
+        self._declare_originals()
+        self._declare_traffic()
+        self._declare_config()
+
+    def refused(self, reason: Reason) -> None:
+        """Count one refusal before the 101, and as a failed authentication where the token was at fault."""
+        self.refusals.labels(reason).inc()
+        if reason in AUTH_REASONS:
+            self.auth_failures.labels(reason).inc()
+
+    def closed(self, reason: Reason, duration_seconds: float) -> None:
+        """Count one ended session."""
+        self.closes.labels(reason).inc()
+        self.connection_duration_seconds.observe(duration_seconds)
+
+    def relayed(self, bytes_: tuple[int, int], messages: tuple[int, int]) -> None:
+        """Count what a session moved, to the upstream and to the client."""
+        for direction, size, count in zip(DIRECTIONS, bytes_, messages, strict=True):
+            self.bytes.labels(direction).inc(size)
+            self.messages.labels(direction).inc(count)
+
+    def config_applied(self, content: str, version: int, timestamp_seconds: float) -> None:
+        """Note that a version of the routes or revocations is in force since timestamp (Unix time)."""
+        self.config_version.labels(content).set(version)
+        self.config_last_reload_timestamp_seconds.set(timestamp_seconds)
+
+    def exposition(self) -> bytes:
+        """The page for Prometheus, to be served as CONTENT_TYPE."""
+        return generate_latest(self.registry)
+
+    def _declare_originals(self) -> None:
+        self.connections = self._counter("ws_connections", "WebSocket connections attempted.")
+        self.auth_failures = self._counter(
+            "ws_auth_failures", "Refusals because of the token.", reason=AUTH_REASONS
+        )
+        self.auth_success = self._counter("ws_auth_success", "Tokens accepted.")
+        self.active_sessions = self._gauge("ws_active_sessions", "Sessions open now.")
+        self.connection_duration_seconds = self._histogram(
+            "ws_connection_duration_seconds", "Life of a session.", DURATION_BUCKETS
+        )
+        self.revocations = self._counter("ws_revocations", "Sessions closed by a revocation.")
+        self.protocol_connections = self._counter(
+            "ws_protocol_connections", "Sessions opened, by protocol.", protocol=PROTOCOLS
+        )
+        self.proxy_errors = self._counter(
+            "ws_proxy_errors", "Sessions ended by a failure, not by a peer.", protocol=PROTOCOLS
+        )
+        self.proxy_retries = self._counter(
+            "ws_proxy_retries", "Dials after a failed first one.", protocol=PROTOCOLS
+        )
+        self.circuit_open = self._counter("ws_circuit_open", "Circuits opened.", protocol=PROTOCOLS)
+        self.upstream_health_success = self._counter("ws_upstream_health_success", "Health probes answered.")
+        self.upstream_health_failure = self._counter("ws_upstream_health_failure", "Health probes failed.")
+        self.rate_limit_violations = self._counter("ws_rate_limit_violations", "Messages over a rate limit.")
+
+    def _declare_traffic(self) -> None:
+        self.refusals = self._counter("ws_refusals", "Refusals before the 101.", reason=REFUSAL_REASONS)
+        self.closes = self._counter("ws_closes", "Sessions ended.", reason=CLOSE_REASONS)
+        self.messages = self._counter("ws_messages", "Messages relayed.", direction=DIRECTIONS)
+        self.bytes = self._counter("ws_bytes", "Bytes relayed, as on the wire.", direction=DIRECTIONS)
+        self.handshake_seconds = self._histogram(
+            "ws_handshake_seconds", "From a request's headers to the 101 or the refusal.", HANDSHAKE_BUCKETS
+        )
+        self.revocation_to_close_seconds = self._histogram(
+            "ws_revocation_to_close_seconds",
+            "From a revocation's arrival in this process to the closed connection.",
+            REVOCATION_BUCKETS,
+        )
+
+    def _declare_config(self) -> None:
+        self.config_version = self._gauge(
+            "wsgate_config_version", "Version of the rendered file in force.", content=CONTENTS
+        )
+        self.config_last_reload_timestamp_seconds = self._gauge(
+            "wsgate_config_last_reload_timestamp_seconds", "Unix time of the last file taken into force."
+        )
+        self.config_reload_failures = self._counter(
+            "wsgate_config_reload_failures", "Files not taken into force.", content=CONTENTS
+        )
+
+    def _counter(self, name: str, text: str, **labels: tuple[str, ...]) -> Counter:
+        counter = Counter(name, text, tuple(labels), registry=self.registry)
+        for values in labels.values():
+            for value in values:
+                counter.labels(value)
+        return counter
+
+    def _gauge(self, name: str, text: str, **labels: tuple[str, ...]) -> Gauge:
+        gauge = Gauge(name, text, tuple(labels), registry=self.registry)
+        for values in labels.values():
+            for value in values:
+                gauge.labels(value)
+        return gauge
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, text, buckets=buckets, registry=self.registry)

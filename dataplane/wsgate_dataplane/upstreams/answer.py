@@ -1,0 +1,73 @@
+"""An upstream's answer to the handshake, checked by RFC 6455 4.1."""
+
+from dataclasses import dataclass
+
+from wsgate_dataplane.outcomes.refusal import Refused
+from wsgate_dataplane.outcomes.table import Reason
+
+ANSWER_BYTES_MAX = 16_384
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What was asked of the upstream."""
+
+    accept: str
+    """The Sec-WebSocket-Accept that proves that it read the key."""
+    subprotocols: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the upstream chose."""
+
+    subprotocol: str | None
+    extensions: str | None
+    set_cookies: tuple[str, ...] = ()
+    """Set-Cookie values: sticky sessions behind the gateway depend on them."""
+
+
+def read_answer(head: bytes, offer: Offer) -> Answer:
+    """Raises Refused: UPSTREAM_REFUSED_UPGRADE or UPSTREAM_SUBPROTOCOL."""
+    status, *lines = head.decode("latin-1").split("\r\n")
+    if not status.startswith("HTTP/1.1 101"):
+        raise _refused(f"expected 101, found {status[:80]!r}")
+    fields: dict[str, list[str]] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or name != name.strip() or not name:
+            raise _refused(f"malformed header line {line[:80]!r}")
+        fields.setdefault(name.lower(), []).append(value.strip())
+    if ",".join(fields.get("upgrade", [])).lower() != "websocket":
+        raise _refused("no Upgrade: websocket")
+    if "upgrade" not in [item.strip() for item in ",".join(fields.get("connection", [])).lower().split(",")]:
+        raise _refused("no Connection: Upgrade")
+    if fields.get("sec-websocket-accept") != [offer.accept]:
+        raise _refused("Sec-WebSocket-Accept does not match the key")
+    return Answer(_subprotocol(fields, offer), _extensions(fields, offer), tuple(fields.get("set-cookie", ())))
+
+
+def _subprotocol(fields: dict[str, list[str]], offer: Offer) -> str | None:
+    chosen = fields.get("sec-websocket-protocol")
+    if chosen is None:
+        return None
+    if len(chosen) != 1 or chosen[0] not in offer.subprotocols:
+        found = ", ".join(chosen)[:80]
+        raise Refused(Reason.UPSTREAM_SUBPROTOCOL, f"offered {list(offer.subprotocols)}, answered {found!r}")
+    return chosen[0]
+
+
+def _extensions(fields: dict[str, list[str]], offer: Offer) -> str | None:
+    chosen = ", ".join(fields.get("sec-websocket-extensions", ()))
+    if not chosen:
+        return None
+    offered = {extension.partition(";")[0].strip() for extension in offer.extensions}
+    for extension in chosen.split(","):
+        if extension.partition(";")[0].strip() not in offered:
+            raise _refused(f"extension {extension[:80]!r} was not offered")
+    return chosen
+
+
+def _refused(detail: str) -> Refused:
+    return Refused(Reason.UPSTREAM_REFUSED_UPGRADE, detail)

@@ -1,0 +1,127 @@
+"""Connect to an upstream and have it answer 101, before the client is answered."""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from wsgate_dataplane.outcomes.refusal import Refused
+from wsgate_dataplane.outcomes.table import Reason
+from wsgate_dataplane.upstreams.answer import ANSWER_BYTES_MAX, Answer, Offer, read_answer
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an upstream listens."""
+
+    url: str
+    host: str
+    port: int
+    host_header: str
+    tls: ssl.SSLContext | None
+    server_name: str | None
+
+    @classmethod
+    def from_url(cls, url: str, tls: ssl.SSLContext | None = None, server_name: str | None = None) -> "Target":
+        """tls is needed for wss:// only; server_name defaults to the URL's host."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = parts.port or (443 if parts.scheme == "wss" else 80)
+        context = tls if parts.scheme == "wss" else None
+        return cls(url, host, port, parts.netloc, context, (server_name or host) if context else None)
+
+
+@dataclass(frozen=True)
+class Upgraded:
+    """A connection whose upstream has answered 101; reading is paused."""
+
+    transport: asyncio.Transport
+    early: bytes
+    """What the upstream sent behind its answer."""
+    answer: Answer
+
+
+async def dial(
+    target: Target, head: bytes, offer: Offer, connect_seconds: float, handshake_seconds: float
+) -> Upgraded:
+    """Send head (the whole request) and check the answer against the offer.
+
+    Raises Refused with one of the upstream reasons; the connection is closed then.
+    """
+    loop = asyncio.get_running_loop()
+    reader = _AnswerReader(loop.create_future())
+    try:
+        async with asyncio.timeout(handshake_seconds):
+            async with asyncio.timeout(connect_seconds):
+                transport, _ = await loop.create_connection(
+                    lambda: reader, target.host, target.port, ssl=target.tls, server_hostname=target.server_name
+                )
+            transport.write(head)
+            received = await reader.received
+        answer = read_answer(received.head, offer)
+    except TimeoutError as error:
+        reader.abort()
+        raise Refused(Reason.UPSTREAM_TIMEOUT, f"{target.url}: no 101 in time") from error
+    except (OSError, ssl.SSLError) as error:
+        reader.abort()
+        raise Refused(Reason.UPSTREAM_UNREACHABLE, f"{target.url}: {error}") from error
+    except BaseException:
+        # Refused by read_answer, or this handshake was cancelled.
+        reader.abort()
+        raise
+    return Upgraded(transport, received.early, answer)
+
+
+def head_bytes(target: str, headers: Sequence[tuple[str, str]]) -> bytes:
+    """A GET request's head; names and values come from a parsed request and hold no line breaks."""
+    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True)
+class _Received:
+    head: bytes
+    early: bytes
+
+
+class _AnswerReader(asyncio.Protocol):
+    """Reads up to the blank line, then stops reading: the rest belongs to the relay."""
+
+    def __init__(self, received: "asyncio.Future[_Received]") -> None:
+        self.received = received
+        self._transport: asyncio.Transport | None = None
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self.received.done():
+            # TLS may deliver what it has decrypted already although reading is paused.
+            return
+        self._buffer += data
+        head, blank, early = self._buffer.partition(b"\r\n\r\n")
+        if blank:
+            assert self._transport is not None
+            self._transport.pause_reading()
+            self.received.set_result(_Received(head, early))
+        elif len(self._buffer) > ANSWER_BYTES_MAX:
+            self._fail(f"its answer's head is longer than {ANSWER_BYTES_MAX} bytes")
+
+    def eof_received(self) -> None:
+        self._fail("it closed the connection before its answer was complete")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(f"the connection broke before its answer was complete: {exc}")
+
+    def abort(self) -> None:
+        """Drop the connection, whatever stage it has reached."""
+        if self._transport is not None:
+            self._transport.abort()
+        self.received.cancel()
+
+    def _fail(self, detail: str) -> None:
+        if not self.received.done():
+            self.received.set_exception(Refused(Reason.UPSTREAM_REFUSED_UPGRADE, detail))

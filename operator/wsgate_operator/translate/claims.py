@@ -1,0 +1,89 @@
+"""Who has what: hosts by namespace, and host with prefix by route; the oldest route decides."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from wsgate_operator.resources.wsroute import WsRoute
+
+ANY_HOST = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One route's hold on a host."""
+
+    namespace: str
+    key: str
+
+
+@dataclass
+class Claims:
+    """The hosts and prefixes of the routes accepted so far; filled oldest first by one caller."""
+
+    _owners: dict[str, Claim] = field(default_factory=dict)
+    _below_wildcard: dict[str, dict[str, Claim]] = field(default_factory=lambda: defaultdict(dict))
+    _by_prefix: dict[str, dict[str, Claim]] = field(default_factory=lambda: defaultdict(dict))
+    _served: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def add(self, route: WsRoute) -> None:
+        """Record an accepted route."""
+        claim = Claim(route.metadata.namespace or "", route.key)
+        for host in hosts_of(route):
+            self._served.setdefault((host, route.spec.prefix), route.key)
+            self._owners.setdefault(host, claim)
+            for wildcard in _wildcards_over(host):
+                self._below_wildcard[wildcard].setdefault(claim.namespace, claim)
+            if host != ANY_HOST:
+                self._by_prefix[route.spec.prefix].setdefault(claim.namespace, claim)
+
+    def holder_of_host(self, route: WsRoute) -> tuple[str, Claim] | None:
+        """A host of the route that another namespace has, with the older claim on it."""
+        namespace = route.metadata.namespace or ""
+        for host in hosts_of(route):
+            for claim in self._claims_on(host, route.spec.prefix):
+                if claim.namespace != namespace:
+                    return host, claim
+        return None
+
+    def holder_of_prefix(self, route: WsRoute) -> tuple[str, str] | None:
+        """A host of the route whose prefix an older route serves, with that route's key."""
+        for host in hosts_of(route):
+            key = self._served.get((host, route.spec.prefix))
+            if key is not None:
+                return host, key
+        return None
+
+    def _claims_on(self, host: str, prefix: str) -> Iterator[Claim]:
+        if host in self._owners:
+            yield self._owners[host]
+        if host == ANY_HOST:
+            # The longest prefix wins before the host does, so a deeper prefix for any host would
+            # take sessions, and their tokens, from a namespace that has named its host.
+            for ancestor in _prefixes_above(prefix):
+                yield from self._by_prefix.get(ancestor, {}).values()
+            return
+        for wildcard in _wildcards_over(host):
+            if wildcard in self._owners:
+                yield self._owners[wildcard]
+        if host.startswith("*."):
+            yield from self._below_wildcard.get(host, {}).values()
+
+
+def hosts_of(route: WsRoute) -> tuple[str, ...]:
+    """The hosts a route names; ANY_HOST where it names none."""
+    return route.spec.hostnames or (ANY_HOST,)
+
+
+def _wildcards_over(host: str) -> Iterator[str]:
+    """The wildcards that cover a host: a.b.c is under *.b.c and *.c, and so is *.b.c under *.c."""
+    labels = host.removeprefix("*.").split(".")
+    for start in range(1, len(labels)):
+        yield "*." + ".".join(labels[start:])
+
+
+def _prefixes_above(prefix: str) -> Iterator[str]:
+    """The proper ancestors of a prefix by segments, / included."""
+    segments = prefix.strip("/").split("/") if prefix != "/" else []
+    for count in range(len(segments)):
+        yield "/" + "/".join(segments[:count])

@@ -1,0 +1,104 @@
+"""What the data plane does not do yet: the one list, of what is refused and of what is ignored with a warning.
+
+A field that makes a session stricter is refused, since ignoring it would fail open.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wsgate_contract.route import MQTT, CircuitBreaker, Limits, Retry, RoutePolicy
+
+Policy = RoutePolicy
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """One feature: the field that asks for it, and what to write until it is built."""
+
+    field: str
+    is_used: Callable[[Policy], bool]
+    advice: str
+
+
+REFUSED = (
+    Unsupported("spec.protocol: MQTT", lambda spec: spec.protocol == "MQTT", "use Raw or leave it out"),
+    Unsupported("spec.mqtt", lambda spec: spec.mqtt != MQTT(), "leave it out"),
+    Unsupported(
+        "spec.auth.tokenSources without Header or Cookie",
+        lambda spec: not {"Header", "Cookie"} & set(spec.auth.token_sources),
+        "add Header or Cookie",
+    ),
+    Unsupported(
+        "spec.auth.replay",
+        lambda spec: spec.auth.replay != "Allow",
+        "use Allow or leave it out",
+    ),
+    Unsupported(
+        "spec.auth.providers[].introspection",
+        lambda spec: any(provider.introspection is not None for provider in spec.auth.providers),
+        "use an issuer of JWTs and leave it out",
+    ),
+    Unsupported(
+        "OIDC discovery (a provider without jwks)",
+        lambda spec: any(p.jwks.uri is None and p.jwks.inline is None for p in spec.auth.providers),
+        "set spec.auth.providers[].jwks.uri to the jwks_uri of the issuer's "
+        "/.well-known/openid-configuration, or give jwks.inline",
+    ),
+    Unsupported(
+        "spec.auth.forward.claimToHeaders",
+        lambda spec: bool(spec.auth.forward.claim_to_headers),
+        "leave it out; the upstream can read the forwarded token",
+    ),
+    Unsupported("spec.rateLimit", lambda spec: spec.rate_limit is not None, "leave it out"),
+    Unsupported(
+        "spec.limits.maxConnections", lambda spec: spec.limits.max_connections is not None, "leave it out"
+    ),
+    Unsupported(
+        "spec.limits.maxConnectionsPerSubject",
+        lambda spec: spec.limits.max_connections_per_subject is not None,
+        "leave it out",
+    ),
+    Unsupported(
+        "spec.upstreamTLS.clientCertificateRef",
+        lambda spec: spec.upstream_tls.client_certificate_ref is not None,
+        "leave it out",
+    ),
+)
+
+IGNORED = (
+    Unsupported(
+        "spec.auth.tokenSources: Query, SubProtocol, MQTTPassword, FirstMessage",
+        lambda spec: bool(set(spec.auth.token_sources) - {"Header", "Cookie"}),
+        "clients must send the token in the Authorization header or the cookie",
+    ),
+    Unsupported(
+        "spec.auth.forward.mqttPassword",
+        lambda spec: spec.auth.forward.mqtt_password != "Keep",
+        "no MQTT session is opened",
+    ),
+    Unsupported(
+        "spec.limits.firstMessageBytes and firstMessageSeconds",
+        lambda spec: (
+            (spec.limits.first_message_bytes, spec.limits.first_message_seconds)
+            != (Limits().first_message_bytes, Limits().first_message_seconds)
+        ),
+        "no first message is waited for",
+    ),
+    Unsupported("spec.retry", lambda spec: spec.retry != Retry(), "a failed dial is not repeated"),
+    Unsupported(
+        "spec.circuitBreaker",
+        lambda spec: spec.circuit_breaker != CircuitBreaker(),
+        "a failing upstream is dialled for each session",
+    ),
+)
+
+
+def refusal_of(spec: Policy) -> str | None:
+    """Why the route cannot be served yet, or None."""
+    found = [f"{row.field} is not supported yet: {row.advice}" for row in REFUSED if row.is_used(spec)]
+    return "; ".join(found) or None
+
+
+def warnings_of(spec: Policy) -> tuple[str, ...]:
+    """What the route asks for that has no effect yet."""
+    return tuple(f"{row.field} has no effect yet: {row.advice}" for row in IGNORED if row.is_used(spec))

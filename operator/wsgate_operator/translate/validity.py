@@ -1,0 +1,59 @@
+"""Whether one route can be served at all, looked at alone."""
+
+import json
+
+from wsgate_operator.resources.wsroute import WsRouteSpec
+from wsgate_operator.translate.options import Options
+from wsgate_operator.translate.unsupported import refusal_of
+
+
+def invalidity_of(spec: WsRouteSpec, options: Options) -> str | None:
+    """Why the route cannot be served, with the way out, or None."""
+    faults = (
+        _provider_missing(spec, options),
+        _claims_unchecked(spec),
+        _key_set_broken(spec),
+        _weightless(spec),
+        refusal_of(spec),
+    )
+    return "; ".join(fault for fault in faults if fault is not None) or None
+
+
+def _provider_missing(spec: WsRouteSpec, options: Options) -> str | None:
+    auth = spec.auth
+    if auth.mode != "Required" or auth.providers or options.has_environment_provider:
+        return None
+    return (
+        "no identity provider: give spec.auth.providers, or set JWKS_URL in the gateway's environment "
+        "(spec.auth.mode: Anonymous serves the route without tokens)"
+    )
+
+
+def _claims_unchecked(spec: WsRouteSpec) -> str | None:
+    if spec.auth.mode != "Anonymous" or not (spec.auth.claims or spec.auth.providers):
+        return None
+    return "spec.auth.mode Anonymous checks no token, yet providers or claims are given: remove them, or the mode"
+
+
+def _key_set_broken(spec: WsRouteSpec) -> str | None:
+    for index, provider in enumerate(spec.auth.providers):
+        if provider.jwks.inline is not None and not _is_key_set(provider.jwks.inline):
+            return (
+                f"spec.auth.providers[{index}].jwks.inline is not a JSON Web Key Set: "
+                'write JSON such as {"keys": [...]} as a block of text (inline: |)'
+            )
+    return None
+
+
+def _is_key_set(text: str) -> bool:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and isinstance(document.get("keys"), list)
+
+
+def _weightless(spec: WsRouteSpec) -> str | None:
+    if any(target.weight > 0 for target in spec.targets):
+        return None
+    return "every weight in spec.upstreams is 0, so no session has a place to go: give one a weight of 1"

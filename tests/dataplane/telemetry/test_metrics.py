@@ -1,0 +1,93 @@
+"""The metrics page: the original's names, closed label sets, a registry of its own."""
+
+import re
+
+import pytest
+
+from wsgate_dataplane.outcomes.table import Reason
+from wsgate_dataplane.telemetry.metrics import Metrics
+
+ORIGINAL = {
+    "ws_connections_total",
+    "ws_auth_failures_total",
+    "ws_auth_success_total",
+    "ws_active_sessions",
+    "ws_connection_duration_seconds",
+    "ws_revocations_total",
+    "ws_protocol_connections_total",
+    "ws_proxy_errors_total",
+    "ws_proxy_retries_total",
+    "ws_circuit_open_total",
+    "ws_upstream_health_success_total",
+    "ws_upstream_health_failure_total",
+    "ws_rate_limit_violations_total",
+}
+NEW = {
+    "ws_closes_total",
+    "ws_refusals_total",
+    "ws_messages_total",
+    "ws_bytes_total",
+    "ws_revocation_to_close_seconds",
+    "ws_handshake_seconds",
+    "wsgate_config_version",
+    "wsgate_config_last_reload_timestamp_seconds",
+    "wsgate_config_reload_failures_total",
+}
+
+
+def value(metrics: Metrics, sample: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(sample, labels)
+
+
+def test_the_page_has_the_original_names_and_the_new_ones_and_no_other() -> None:
+    page = Metrics().exposition().decode()
+    assert set(re.findall(r"^# TYPE (\S+)", page, re.MULTILINE)) == ORIGINAL | NEW
+
+
+def test_label_values_exist_before_the_first_event() -> None:
+    metrics = Metrics()
+    assert value(metrics, "ws_refusals_total", reason="token-expired") == 0
+    assert value(metrics, "ws_closes_total", reason="token-revoked") == 0
+    assert value(metrics, "ws_protocol_connections_total", protocol="mqtt") == 0
+    assert value(metrics, "ws_bytes_total", direction="to_client") == 0
+    assert value(metrics, "wsgate_config_version", content="revocations") == 0
+
+
+def test_a_reason_that_cannot_occur_somewhere_has_no_series_there() -> None:
+    metrics = Metrics()
+    assert value(metrics, "ws_refusals_total", reason="message-too-big") is None
+    assert value(metrics, "ws_closes_total", reason="method-not-allowed") is None
+    assert value(metrics, "ws_auth_failures_total", reason="route-not-found") is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "failures"),
+    [(Reason.TOKEN_EXPIRED, 1), (Reason.ROUTE_NOT_FOUND, None), (Reason.KEYS_UNAVAILABLE, 1)],
+)
+def test_a_refusal_counts_as_failed_authentication_only_for_the_token(
+    reason: Reason, failures: int | None
+) -> None:
+    metrics = Metrics()
+    metrics.refused(reason)
+    assert value(metrics, "ws_refusals_total", reason=reason) == 1
+    assert value(metrics, "ws_auth_failures_total", reason=reason) == failures
+
+
+def test_a_close_counts_its_reason_and_its_duration() -> None:
+    metrics = Metrics()
+    metrics.closed(Reason.CLIENT_CLOSED, duration_seconds=12)
+    assert value(metrics, "ws_closes_total", reason="client-closed") == 1
+    assert value(metrics, "ws_connection_duration_seconds_sum") == 12
+
+
+def test_an_applied_version_and_its_time_are_shown() -> None:
+    metrics = Metrics()
+    metrics.config_applied("routes", version=7, timestamp_seconds=1_700_000_000)
+    assert value(metrics, "wsgate_config_version", content="routes") == 7
+    assert value(metrics, "wsgate_config_last_reload_timestamp_seconds") == 1_700_000_000
+
+
+def test_two_gateways_in_one_process_do_not_share_counters() -> None:
+    one, other = Metrics(), Metrics()
+    one.connections.inc()
+    assert value(other, "ws_connections_total") == 0
