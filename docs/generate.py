@@ -1,7 +1,6 @@
 """Writes the reference pages that are made from code: outcomes, configuration, metrics."""
 
 import argparse
-import importlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic_settings import BaseSettings
 from wsgate_dataplane.outcomes.table import OUTCOMES
 from wsgate_dataplane.settings import NOT_ACTED_ON, SECRETS, Settings
 from wsgate_dataplane.telemetry.metrics import Metrics
+from wsgate_operator.settings import OperatorSettings
 
 REFERENCE = Path(__file__).parent / "reference"
 COMMAND = "python docs/generate.py"
@@ -29,6 +29,8 @@ CONFIGURATION_INTRO = """\
 Each process reads its environment once, at the start; a change needs a restart. An empty value counts as unset.
 All faults are reported at once, one line each. A setting marked *secret* may instead be read from the file that
 `<NAME>_FILE` names, and its value is never printed. A route's own field wins over the environment."""
+
+OPERATOR_INTRO = "`wsgate standalone` reads these too: it holds the operator's translation and the data plane."
 
 METRICS_INTRO = """\
 Served at `/metrics` of the admin listener. The first thirteen keep the names of the original gateway. Label
@@ -68,16 +70,15 @@ def outcomes() -> str:
 def configuration() -> str:
     """The settings of both components."""
     parts = [CONFIGURATION_INTRO, "## Data plane", settings_table(Settings)]
-    operator = getattr(importlib.import_module("wsgate_operator.settings"), "Settings", None)
-    if operator is not None:
-        parts += ["## Operator", settings_table(operator)]
+    parts += ["## Operator", OPERATOR_INTRO, settings_table(OperatorSettings)]
     return page("Configuration", *parts)
 
 
 def settings_table(settings: type[BaseSettings]) -> str:
     """One row for each field of a settings class."""
+    prefix = settings.model_config.get("env_prefix", "")
     rows = (
-        (f"`{name.upper()}`", default(field), allowed(field), meaning(settings, name, field))
+        (f"`{prefix}{name.upper()}`", default(field), allowed(field), meaning(settings, name, field))
         for name, field in settings.model_fields.items()
     )
     return table(("Name", "Default", "Allowed", "Meaning"), rows)

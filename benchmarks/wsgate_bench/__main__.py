@@ -6,6 +6,7 @@ import json
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from .measure import Plan, Sample, measure_all
@@ -19,7 +20,7 @@ QUICK_REPEATS = 3
 FILES_MIN = 8192
 
 
-def _names(known: list[str]) -> argparse.Action | type:
+def _names(known: list[str]) -> Callable[[str], tuple[str, ...]]:
     def parse(text: str) -> tuple[str, ...]:
         names = tuple(text.split(","))
         unknown = [name for name in names if name not in known]
@@ -27,15 +28,16 @@ def _names(known: list[str]) -> argparse.Action | type:
             raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(known)}")
         return names
 
-    return parse  # type: ignore[return-value]
+    return parse
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="wsgate_bench", description="Compare wsgate's costs with other proxies'.")
+    parser = argparse.ArgumentParser(prog="wsgate_bench", description="What wsgate and other proxies cost.")
     scenarios = [scenario.name for scenario in SCENARIOS]
     parser.add_argument("--quick", action="store_true", help="about a minute: shorter, fewer, noisier")
     parser.add_argument("--only", type=_names(scenarios), default=tuple(scenarios), help=",".join(scenarios))
-    parser.add_argument("--peers", type=_names([*PEERS, DIRECT]), default=DEFAULT_PEERS, help=",".join([*PEERS, DIRECT]))
+    peers = [*PEERS, DIRECT]
+    parser.add_argument("--peers", type=_names(peers), default=DEFAULT_PEERS, help=",".join(peers))
     parser.add_argument("--repeats", type=int, help=f"default {REPEATS}, with --quick {QUICK_REPEATS}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
     return parser.parse_args()
@@ -68,15 +70,20 @@ def main() -> int:
     repeats = options.repeats or (QUICK_REPEATS if options.quick else REPEATS)
     plan = Plan(scenarios, options.peers, repeats)
     samples: list[Sample] = []
+    broken = ""
     try:
-        samples.extend(measure_all(plan, _progress))
+        for sample in measure_all(plan, _progress):
+            samples.append(sample)
     except (ProcessFailed, FileNotFoundError) as error:
-        raise SystemExit(str(error)) from error
+        broken = str(error)
     if options.json:
         options.json.write_text(json.dumps([dataclasses.asdict(sample) for sample in samples], indent=1))
     results = Results(samples)
-    sys.stdout.write(markdown(results, plan))
-    return 1 if results.failures else 0
+    if samples:
+        sys.stdout.write(markdown(results, plan))
+    if broken:
+        _progress(f"the run broke off: {broken}")
+    return 1 if broken or results.failures else 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""One client connection of the load client, as cheap as Python allows: prebuilt frames, replies counted by bytes."""
+"""One connection of the load client, as cheap as Python allows: prebuilt frames, replies counted by bytes."""
 
 import asyncio
 from enum import Enum
+from typing import cast
 
 from .frames import BINARY, CLOSE, NORMAL_CLOSURE, masked, unmasked
 
@@ -55,9 +56,9 @@ class Session(asyncio.BufferedProtocol):
         self._answered = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
-        transport.write(self._request)
+        # uvloop's transports are no instances of asyncio's classes.
+        self._transport = cast(asyncio.WriteTransport, transport)
+        self._transport.write(self._request)
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self._exchange.read_buffer

@@ -18,7 +18,7 @@ import uvloop
 from .client_session import Exchange, Session, SessionFailed
 from .frames import opening_request
 
-STEP_SECONDS_MAX = 20
+STEP_SECONDS_MAX = 10
 """The longest wait for one handshake, echo or close, and for the last replies of a load."""
 
 Item = TypeVar("Item")
@@ -158,17 +158,34 @@ async def handshake(task: Task, exchange: Exchange, tokens: list[str]) -> None:
 KINDS = {"load": load, "idle": idle, "handshake": handshake}
 
 
-async def run(task: Task) -> None:
+async def run(task: Task, tokens: list[str]) -> None:
+    """Do the task."""
+    await KINDS[task.kind](task, Exchange(os.urandom(task.payload_bytes), task.window), tokens)
+
+
+def read_tokens(task: Task) -> list[str]:
+    """The task's share of the pool."""
     pool = Path(task.token_file).read_text().split()
     tokens = pool[task.first_token : task.first_token + task.warm + task.count]
     if len(tokens) < task.warm + task.count:
         raise SessionFailed("too few tokens were made")
-    await KINDS[task.kind](task, Exchange(os.urandom(task.payload_bytes), task.window), tokens)
+    return tokens
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The first failure of a group; the others are mostly its consequences."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def main() -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(Task(**json.loads(sys.argv[1]))))
+    task = Task(**json.loads(sys.argv[1]))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run(task, read_tokens(task)))
+    except (SessionFailed, OSError, ExceptionGroup) as error:
+        raise SystemExit(repr(first_cause(error))) from error
 
 
 if __name__ == "__main__":

@@ -66,6 +66,9 @@ def measure_all(plan: Plan, progress: Callable[[str], None]) -> Iterator[Sample]
                     # Each repeat begins with another peer, so that none always runs on a warmed-up machine.
                     turn = repeat % len(plan.peers)
                     for peer in plan.peers[turn:] + plan.peers[:turn]:
+                        if peer == DIRECT and scenario.kind == "idle":
+                            # The upstream has served the other peers' sessions: its memory is not fresh.
+                            continue
                         task = _task(scenario, targets[peer].port, token_file, offsets[scenario.name])
                         sample = _measure(scenario, peer, repeat, targets[peer].process, task, site)
                         progress(f"{repeat + 1}/{plan.repeats} {_words(sample, scenario)}")

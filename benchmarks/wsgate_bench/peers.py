@@ -98,7 +98,7 @@ http {{
     }}
 }}
 """
-NGINX_FILES = 16_384
+NGINX_FILES = 8192
 
 
 def nginx_program(site: Site, buffers: str = "") -> Program:

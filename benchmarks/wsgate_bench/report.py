@@ -54,8 +54,10 @@ def _table(head: list[str], rows: Iterable[list[str]]) -> str:
 
 def _summary(values: list[float], digits: int) -> str:
     if not values:
-        return "–"
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+        return "not measured"
+    if max(values) < 10:
+        digits = max(digits, 2)
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def _machine(plan: Plan) -> str:
@@ -73,17 +75,22 @@ def _machine(plan: Plan) -> str:
 
 def _costs(results: Results, plan: Plan) -> str:
     rows = [
-        [_title(scenario)] + [_summary([s.cost for s in results.of(scenario.name, peer)], 1) for peer in plan.peers]
+        [
+            _title(scenario),
+            *(_summary([s.cost for s in results.of(scenario.name, peer)], 1) for peer in plan.peers),
+        ]
         for scenario in plan.scenarios
     ]
     words = "Cost of one message round trip, one handshake, one idle session; for `direct` that of the upstream."
-    return f"## Cost: median (least–most)\n\n{words}\n\n{_table(['', *plan.peers], rows)}"
+    return f"## Cost: median (least to most)\n\n{words}\n\n{_table(['', *plan.peers], rows)}"
 
 
 def _rates(results: Results, plan: Plan) -> str:
     rows = [
-        [scenario.title.format(count=scenario.count)]
-        + [_summary([s.rate for s in results.of(scenario.name, peer)], 0) for peer in plan.peers]
+        [
+            scenario.title.format(count=scenario.count),
+            *(_summary([s.rate for s in results.of(scenario.name, peer)], 0) for peer in plan.peers),
+        ]
         for scenario in plan.scenarios
         if scenario.kind != "idle"
     ]
@@ -102,7 +109,7 @@ def _ratios(results: Results, plan: Plan) -> str:
             cells.append(_summary(ratios, 2) + _verdict(ratios, limits.get((scenario.name, rival))))
         rows.append(cells)
     head = ["", *(f"{SUBJECT} / {rival}" for rival in rivals)]
-    words = "Median (least–most) of the ratios of each repeat; lower is better for wsgate."
+    words = "Median (least to most) of the ratios of each repeat; lower is better for wsgate."
     return f"## Ratios and targets\n\n{words}\n\n{_table(head, rows)}"
 
 
@@ -110,10 +117,10 @@ def _verdict(ratios: list[float], limit: float | None) -> str:
     if limit is None:
         return ""
     if not ratios:
-        return f" target ≤ {limit}: **not measured**"
-    return f" target ≤ {limit}: **{'met' if statistics.median(ratios) <= limit else 'missed'}**"
+        return f", target ≤ {limit}"
+    return f", target ≤ {limit}: **{'met' if statistics.median(ratios) <= limit else 'missed'}**"
 
 
 def _failures(results: Results) -> str:
-    lines = [f"* {s.scenario}, {s.peer}, repeat {s.repeat + 1}:\n\n  ```\n{s.failure}\n  ```" for s in results.failures]
+    lines = [f"```\n{s.scenario}, {s.peer}, repeat {s.repeat + 1}: {s.failure}\n```" for s in results.failures]
     return "\n".join(["## Failed measurements", "", *lines])

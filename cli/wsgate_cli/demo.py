@@ -148,7 +148,10 @@ async def _show(gateway: Gateway, http: aiohttp.ClientSession) -> None:
     if message.type is not aiohttp.WSMsgType.CLOSE or message.data != 1008:
         raise StepFailed(f"expected alice's session to close with 1008, found {message}")
     after = time.monotonic() - started
-    _say("session closed", f"alice's, with {message.data} {message.extra!r}, {after:.2f} s after the file was written")
+    _say(
+        "session closed",
+        f"alice's, with {message.data} {message.extra!r}, {after:.2f} s after the file was written",
+    )
 
     headers = {"Authorization": f"Bearer {alice_token}", **_upgrade_headers()}
     async with http.get(gateway.url, headers=headers) as response:
@@ -164,13 +167,9 @@ async def _show(gateway: Gateway, http: aiohttp.ClientSession) -> None:
     await bob.close()
 
 
-async def _connect(
-    gateway: Gateway, http: aiohttp.ClientSession, token: str
-) -> aiohttp.ClientWebSocketResponse:
+async def _connect(gateway: Gateway, http: aiohttp.ClientSession, token: str) -> aiohttp.ClientWebSocketResponse:
     # autoclose off: the demonstration shows the Close frame itself.
-    return await http.ws_connect(
-        gateway.url, headers={"Authorization": f"Bearer {token}"}, autoclose=False
-    )
+    return await http.ws_connect(gateway.url, headers={"Authorization": f"Bearer {token}"}, autoclose=False)
 
 
 async def _echo(client: aiohttp.ClientWebSocketResponse, text: str) -> None:

@@ -28,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=JSON",
         help='a further claim, for example roles=["admin"]; repeatable',
     )
-    parser.add_argument(
-        "--only", choices=("token", "provider"), help="print nothing but the token, or the block"
-    )
+    parser.add_argument("--only", choices=("token", "provider"), help="print nothing but the token, or the block")
     parser.add_argument(
         "--key-file", type=Path, default=default_key_path(), help="where the key is kept (%(default)s)"
     )

@@ -4,6 +4,7 @@ Tried with aiohttp 3.14.3 to 3.14.5; tests/dataplane/relay/test_leave.py is the 
 """
 
 import asyncio
+from typing import cast
 
 from aiohttp import web
 
@@ -35,9 +36,10 @@ def leave_aiohttp(request: web.BaseRequest) -> Connection | None:
     transport = request.transport
     if transport is None or transport.is_closing():
         return None
-    assert isinstance(transport, asyncio.Transport)
+    # Not by isinstance: uvloop's transports do not inherit from asyncio's.
+    stream = cast("asyncio.Transport", transport)
     collector = _Collector()
     protocol.set_parser(collector)  # type: ignore[arg-type]  # feed_data and feed_eof are all it calls
     protocol.transport = None
     protocol.connection_lost(None)
-    return Connection(transport, collector.early)
+    return Connection(stream, collector.early)

@@ -27,10 +27,9 @@ def is_foreign(document: Mapping[str, Any]) -> bool:
     could leave a revocation out.
     """
     kind, api_version = document.get("kind"), document.get("apiVersion")
-    if not isinstance(kind, str):
+    if not isinstance(kind, str) or not isinstance(api_version, str):
         return False
-    ours = kind.lower() in {name.lower() for name in KINDS}
-    return not ours and not (isinstance(api_version, str) and api_version.startswith(GROUP))
+    return kind.lower() not in {name.lower() for name in KINDS} and not api_version.startswith(GROUP)
 
 
 def parse_object(document: object) -> GatewayObject:

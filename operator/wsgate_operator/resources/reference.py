@@ -43,7 +43,7 @@ def _flattened(path: str, schema: Schema) -> list[tuple[str, Schema, bool]]:
     return entries
 
 
-def _row(path: str, field: Schema, is_required: bool) -> str:  # noqa: FBT001 - splatted from a tuple
+def _row(path: str, field: Schema, is_required: bool) -> str:  # noqa: FBT001  # splatted from a tuple
     default = "**required**" if is_required else _default(field)
     meaning = field.get("description", "").replace("|", "\\|")
     return f"| `{path}` | {_type(field)} | {default} | {meaning} |\n"

@@ -53,6 +53,7 @@ _Loader.yaml_implicit_resolvers = {
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
 
+_COLLECTION_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("map", "seq"))
 _SCALAR_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str"))
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
@@ -64,9 +65,9 @@ def read_documents(text: str) -> tuple[Document, ...]:
         loader = _Loader(text)
         try:
             documents = []
-            while loader.check_node():
+            while loader.check_node() and (root := loader.get_node()) is not None:
                 builder = _Builder(loader)
-                documents.append(Document(builder.build(loader.get_node(), ()), builder.marks))
+                documents.append(Document(builder.build(root, ()), builder.marks))
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -109,6 +110,8 @@ class _Builder:
             raise YAMLTextError(f"more than {NODES_MAX} values", "split the file", _mark(node.start_mark))
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
+        if node.tag not in _COLLECTION_TAGS:
+            raise YAMLTextError(f"tag {node.tag} is not read", "remove it", _mark(node.start_mark))
         if id(node) in self._open or len(self._open) > DEPTH_MAX:
             raise YAMLTextError("an alias leads into itself", "write it out", _mark(node.start_mark))
         self._open.add(id(node))

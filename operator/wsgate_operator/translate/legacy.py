@@ -1,7 +1,7 @@
 """The original gateway's routes as WsRoutes, with what that gateway did by itself."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from wsgate_operator.resources.legacy import LegacyRoute
 from wsgate_operator.resources.metadata import API_VERSION, Metadata
@@ -18,11 +18,11 @@ RATE_LIMIT_WARNING = (
 
 
 def routes_of_legacy(
-    entries: Sequence[LegacyRoute], options: Options
+    entries: Sequence[LegacyRoute], options: Options, taken: Collection[str] = ()
 ) -> tuple[tuple[WsRoute, ...], Mapping[str, tuple[str, ...]]]:
-    """The routes in the file's order, and warnings by route key."""
+    """The routes in the file's order, and warnings by route key; taken names belong to others."""
     routes: list[WsRoute] = []
-    names: set[str] = set()
+    names = set(taken)
     for entry in entries:
         routes.append(_route(entry, entry.prefix, _free_name(entry.prefix, names), options))
     if len(entries) == 1 and entries[0].prefix != ONLY_ROUTE_ALIAS:

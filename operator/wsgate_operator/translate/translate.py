@@ -44,8 +44,10 @@ def translate(
     that is Invalid now keeps what previous holds for it, so that a bad edit is not an outage.
     """
     ours = [found for found in objects if found.spec.gateway_name == options.gateway_name]
-    legacy_routes, legacy_warnings = routes_of_legacy(legacy, options)
-    routes = [*(found for found in ours if isinstance(found, WsRoute)), *legacy_routes]
+    routes = [found for found in ours if isinstance(found, WsRoute)]
+    taken = {route.metadata.name for route in routes if route.metadata.namespace == options.root_namespace}
+    legacy_routes, legacy_warnings = routes_of_legacy(legacy, options, taken)
+    routes.extend(legacy_routes)
     revocations = [found for found in ours if isinstance(found, TokenRevocation)]
     before = previous or Translation()
     served, route_verdicts = _translate_routes(routes, options, legacy_warnings, before)

@@ -1,0 +1,117 @@
+"""wsgate check: would this client be admitted, step by step, by the gateway's own admission."""
+
+import argparse
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+from wsgate_cli.standalone import add_config_argument, load_settings, translate_options
+from wsgate_contract.route import Route
+from wsgate_dataplane.handshake.admission import Admission
+from wsgate_dataplane.handshake.request import Request
+from wsgate_dataplane.handshake.serving import Catalogue, build_catalogue
+from wsgate_dataplane.identity.provider import Providers
+from wsgate_dataplane.outcomes.refusal import Refused
+from wsgate_dataplane.revocation.view import RevocationView
+from wsgate_dataplane.settings import Settings, SettingsError
+from wsgate_dataplane.snapshot.files import RoutesFile
+from wsgate_dataplane.telemetry.log import configure
+from wsgate_operator.settings import OperatorSettings
+from wsgate_operator.sources.files import FileSource
+from wsgate_operator.translate.translate import Translation, translate
+
+HELP = "say whether a token would be admitted on a route, and print each step"
+
+
+class CheckError(Exception):
+    """The question cannot be asked; the message says why."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("route", metavar="ROUTE", help="[namespace/]name of a route, or its prefix")
+    add_config_argument(parser)
+    parser.add_argument(
+        "--token-file", required=True, metavar="FILE", help="file with the token, - for standard input"
+    )
+    parser.add_argument("--origin", help="the Origin header that a browser would send")
+    parser.add_argument("--as-cookie", action="store_true", help="send the token as a cookie, as browsers do")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 admitted, 1 refused, 2 the question cannot be asked."""
+    configure(sys.stderr)
+    try:
+        settings, operator_settings = load_settings()
+        translation = _translate(options.config or settings.route_file, settings, operator_settings)
+        route = _find(options.route, translation.routes, operator_settings.root_namespace)
+        token = _read_token(options.token_file)
+    except (SettingsError, CheckError, OSError) as error:
+        print(f"wsgate check: {error}", file=sys.stderr)
+        return 2
+    request = _request(route, token, settings, origin=options.origin, as_cookie=options.as_cookie)
+    return asyncio.run(_check(settings, translation, request))
+
+
+def _translate(config: Path, settings: Settings, operator_settings: OperatorSettings) -> Translation:
+    loaded = FileSource(config, operator_settings.root_namespace).load()
+    if loaded.problems:
+        raise CheckError("\n".join(str(problem) for problem in loaded.problems))
+    options = translate_options(operator_settings, settings)
+    translation = translate(loaded.objects, options, legacy=loaded.legacy)
+    for verdict in translation.verdicts:
+        if not verdict.accepted:
+            print(f"! {verdict.kind} {verdict.key}: {verdict.reason}: {verdict.message}", file=sys.stderr)
+    return translation
+
+
+def _find(wanted: str, routes: tuple[Route, ...], root_namespace: str) -> Route:
+    key = wanted if "/" in wanted.strip("/") else f"{root_namespace}/{wanted}"
+    found = [route for route in routes if wanted == route.prefix or key == route.key]
+    if len(found) != 1:
+        known = ", ".join(f"{route.key} ({route.prefix})" for route in routes) or "none"
+        problem = "no such route" if not found else "several routes have this prefix; give the name of one"
+        raise CheckError(f"{wanted}: {problem}; accepted routes are: {known}")
+    return found[0]
+
+
+def _read_token(path: str) -> str:
+    text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    return text.strip()
+
+
+def _request(route: Route, token: str, settings: Settings, *, origin: str | None, as_cookie: bool) -> Request:
+    host = next((name.replace("*.", "check.") for name in route.hostnames), "check.invalid")
+    headers = [("Host", host)]
+    if token:
+        cookie = ("Cookie", f"{settings.jwt_cookie_name}={token}")
+        headers.append(cookie if as_cookie else ("Authorization", f"Bearer {token}"))
+    if origin is not None:
+        headers.append(("Origin", origin))
+    return Request("GET", route.prefix, "", tuple(headers), "127.0.0.1", "check")
+
+
+async def _check(settings: Settings, translation: Translation, request: Request) -> int:
+    now = time.time()
+    catalogue = build_catalogue(RoutesFile(0, "", translation.routes, ()), Catalogue(), settings)
+    view = RevocationView()
+    view.replace(translation.revocations)
+    view.confirmed_at = now
+    providers = Providers(ttl_seconds=settings.jwks_ttl_minutes * 60)
+    admission = Admission(settings, providers, view)
+    try:
+        serving = admission.find_route(catalogue, request, _passed)
+        await admission.admit(serving, request, now, _passed)
+    except Refused as refused:
+        print(f"REFUSED {refused.reason}: {refused.detail}")
+        print(f"        {refused.outcome.advice}")
+        return 1
+    finally:
+        await providers.close()
+    print(f"ADMITTED to {serving.route.key}; the upstream is not dialled by this command")
+    return 0
+
+
+def _passed(step: str, found: str) -> None:
+    print(f"   ok   {step}: {found}")

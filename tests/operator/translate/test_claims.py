@@ -1,0 +1,71 @@
+"""Hosts belong to namespaces, and host with prefix to one route."""
+
+import pytest
+
+from tests.operator.objects import wsroute
+from wsgate_operator.resources.wsroute import WsRoute
+from wsgate_operator.translate.claims import Claims
+
+
+def at(namespace: str, host: str, prefix: str = "/") -> WsRoute:
+    return wsroute("r", namespace, prefix=prefix, hostnames=[host] if host else [])
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted"),
+    [
+        (("a.z", "/"), ("a.z", "/x")),
+        (("*.z", "/"), ("a.z", "/x")),
+        (("*.z", "/"), ("b.a.z", "/x")),
+        (("a.z", "/"), ("*.z", "/x")),
+        (("b.a.z", "/"), ("*.z", "/x")),
+        (("*.a.z", "/"), ("*.z", "/x")),
+        (("*.z", "/"), ("*.a.z", "/x")),
+        (("", "/"), ("", "/x")),
+        (("a.z", "/chat"), ("", "/chat/x")),
+    ],
+)
+def test_an_overlapping_host_of_another_namespace_is_claimed(
+    held: tuple[str, str], wanted: tuple[str, str]
+) -> None:
+    claims = Claims()
+    claims.add(at("team-a", *held))
+    claimed = claims.holder_of_host(at("team-b", *wanted))
+    assert claimed is not None
+    assert claimed[1].namespace == "team-a"
+    assert claims.holder_of_host(at("team-a", *wanted)) is None
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted"),
+    [
+        (("a.z", "/"), ("b.z", "/")),
+        (("a.z", "/"), ("b.a.z", "/")),
+        (("*.a.z", "/"), ("a.z", "/")),
+        (("", "/"), ("a.z", "/x")),
+        (("a.z", "/chat"), ("", "/chat")),
+        (("a.z", "/chat"), ("", "/chatter")),
+        (("a.z", "/chat/x"), ("", "/chat")),
+    ],
+)
+def test_a_host_beside_anothers_is_free(held: tuple[str, str], wanted: tuple[str, str]) -> None:
+    claims = Claims()
+    claims.add(at("team-a", *held))
+    assert claims.holder_of_host(at("team-b", *wanted)) is None
+
+
+def test_the_first_claim_on_a_host_counts() -> None:
+    claims = Claims()
+    claims.add(at("team-a", "a.z"))
+    claims.add(at("root", "a.z", "/x"))
+    claimed = claims.holder_of_host(at("root", "a.z", "/y"))
+    assert claimed is not None
+    assert claimed[1].namespace == "team-a"
+
+
+def test_a_prefix_is_held_per_host() -> None:
+    claims = Claims()
+    claims.add(at("team-a", "a.z", "/x"))
+    assert claims.holder_of_prefix(at("team-a", "a.z", "/x")) == ("a.z", "team-a/r")
+    assert claims.holder_of_prefix(at("team-a", "b.z", "/x")) is None
+    assert claims.holder_of_prefix(at("team-a", "a.z", "/y")) is None
