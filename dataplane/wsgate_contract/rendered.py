@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -61,10 +62,19 @@ def read(content: Content, document: object) -> RenderedDocument:
         raise RenderedDocumentError(f"{content} is not a list of mappings")
     if not isinstance(version, int):
         raise RenderedDocumentError(f"version {version!r} is not an integer")
-    found = digest(items)
+    try:
+        found = digest(items)
+    except (TypeError, ValueError, RecursionError) as error:
+        # What YAML can say and JSON cannot: dates, odd keys, cycles.
+        raise RenderedDocumentError(f"{content} is not JSON-shaped: {error}") from error
     if document.get("sha256") != found:
         raise RenderedDocumentError(f"sha256 is {document.get('sha256')!r} but the content has {found}")
     confirmed_at = document.get("confirmedAt")
-    if confirmed_at is not None and not isinstance(confirmed_at, int | float):
+    if confirmed_at is not None and not _is_time(confirmed_at):
         raise RenderedDocumentError(f"confirmedAt {confirmed_at!r} is not a number of Unix seconds")
     return RenderedDocument(version, found, items, confirmed_at)
+
+
+def _is_time(value: object) -> bool:
+    # NaN and infinity would never grow stale.
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -41,6 +41,7 @@ def test_every_setting_is_described() -> None:
     assert all(field.description for field in OperatorSettings.model_fields.values())
 
 
-def test_settings_cannot_be_changed() -> None:
+@pytest.mark.parametrize("field", OperatorSettings.model_fields)
+def test_settings_cannot_be_changed(field: str) -> None:
     with pytest.raises(ValidationError):
-        OperatorSettings().gateway_name = "other"
+        setattr(OperatorSettings(), field, "other")

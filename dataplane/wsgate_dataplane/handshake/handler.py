@@ -1,6 +1,5 @@
 """One request from accept to Engine.open, or to a refusal: the order of everything."""
 
-import asyncio
 import logging
 import random
 import time
@@ -20,11 +19,11 @@ from wsgate_dataplane.handshake.peer import client_address, is_trusted, request_
 from wsgate_dataplane.handshake.request import Request, WebSocketOffer, read_offer
 from wsgate_dataplane.handshake.serving import Catalogue, Serving
 from wsgate_dataplane.outcomes.refusal import Refused
-from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
+from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.registry.registry import Registry
 from wsgate_dataplane.registry.session import Origin, Session
 from wsgate_dataplane.relay.engine import Connection, Engine
-from wsgate_dataplane.relay.leave import leave_aiohttp
+from wsgate_dataplane.relay.leave import Left, leave_aiohttp
 from wsgate_dataplane.routing.target import upstream_target
 from wsgate_dataplane.session.expiry import end_of_session
 from wsgate_dataplane.settings import Settings
@@ -94,17 +93,19 @@ class Handler:
             for name, value in arrived.raw_headers
         )
         peer = arrived.remote or ""
-        trusted = is_trusted(peer, self._trusted)
+        is_proxy = is_trusted(peer, self._trusted)
         path, _, query = arrived.raw_path.partition("?")
         return Request(
             method=arrived.method,
             path=path,
             query=query,
             headers=headers,
-            address=client_address(peer, arrived.headers.getall("X-Forwarded-For", ()), self._trusted),
-            request_id=request_id(arrived.headers.get("X-Request-Id"), is_from_trusted=trusted),
+            address=client_address(peer, arrived.headers.getall("X-Forwarded-For", ()), self._trusted)
+            if is_proxy
+            else peer,
+            request_id=request_id(arrived.headers.get("X-Request-Id"), is_from_trusted=is_proxy),
             has_body=arrived.can_read_body or "Transfer-Encoding" in arrived.headers,
-            is_secure=trusted and arrived.headers.get("X-Forwarded-Proto") == "https",
+            is_secure=is_proxy and arrived.headers.get("X-Forwarded-Proto") == "https",
         )
 
     async def _open(
@@ -170,8 +171,7 @@ class Handler:
             session,
             extensions=upgraded.answer.extensions is not None,
         )
-        # aiohttp drops it: the connection is not its any more.
-        return web.Response()
+        return Left()
 
     def _refuse(
         self,
@@ -200,7 +200,7 @@ class Handler:
                 head = switching_protocols_to_refuse(offer, request.request_id)
                 seconds = self._settings.ws_control_timeout_seconds
                 self._engine.refuse(client, head, (outcome.close, outcome.words), seconds, _nothing)
-            return web.Response()
+                return Left()
         return refusal_response(reason, request.request_id, random.randint(*RETRY_AFTER_SECONDS))
 
 

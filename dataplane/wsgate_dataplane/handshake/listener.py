@@ -30,6 +30,7 @@ class PublicServer(web.Server):
             logger=quiet,
             keepalive_timeout=HEAD_SECONDS,
             lingering_time=1,
+            tcp_keepalive=False,
             max_line_size=8190,
             max_field_size=HEADER_BYTES_MAX,
             max_headers=HEADERS_MAX,

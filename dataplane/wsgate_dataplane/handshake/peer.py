@@ -12,6 +12,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
     """Whether the address belongs to a trusted proxy."""
+    if not trusted:
+        return False
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

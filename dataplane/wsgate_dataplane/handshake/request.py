@@ -2,8 +2,10 @@
 
 import base64
 import binascii
+import functools
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wsgate_dataplane.outcomes.refusal import Refused
@@ -11,6 +13,8 @@ from wsgate_dataplane.outcomes.table import Reason
 
 ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455 1.3."""
+
+_VISIBLE = re.compile(r"[!-~]+")
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -31,13 +35,20 @@ class Request:
     is_secure: bool = False
     """The client's own hop was TLS, as a trusted proxy says."""
 
-    def all(self, name: str) -> Iterator[str]:
+    @functools.cached_property
+    def _fields(self) -> dict[str, list[str]]:
+        fields: dict[str, list[str]] = {}
+        for name, value in self.headers:
+            fields.setdefault(name.lower(), []).append(value)
+        return fields
+
+    def all(self, name: str) -> Sequence[str]:
         """Every value of a header; name in lower case."""
-        return (value for found, value in self.headers if found.lower() == name)
+        return self._fields.get(name, ())
 
     def one(self, name: str) -> str | None:
         """The value of a header that may stand once; raises Refused where it stands twice."""
-        values = list(self.all(name))
+        values = self.all(name)
         if len(values) > 1:
             raise Refused(Reason.REQUEST_MALFORMED, f"{name} stands {len(values)} times")
         return values[0] if values else None
@@ -81,6 +92,9 @@ def read_offer(request: Request) -> WebSocketOffer:
     if not is_key:
         raise Refused(Reason.REQUEST_MALFORMED, "Sec-WebSocket-Key is not 16 bytes in base64")
     subprotocols = request.items("sec-websocket-protocol")
+    if not all(_VISIBLE.fullmatch(each) for each in subprotocols):
+        # RFC 6455 4.1. The 101 echoes one after the connection has left aiohttp: too late for an error.
+        raise Refused(Reason.REQUEST_MALFORMED, "a subprotocol is not visible ASCII")
     if len(set(subprotocols)) != len(subprotocols):
         raise Refused(Reason.REQUEST_MALFORMED, "a subprotocol is offered twice")
     extensions = request.items("sec-websocket-extensions")

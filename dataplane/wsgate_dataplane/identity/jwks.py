@@ -1,127 +1,249 @@
-"""Where a provider's keys come from: given inline, or fetched and kept."""
+"""Where a provider's keys come from: inline text, or a URL that is fetched, cached and survives outages."""
 
 import asyncio
 import logging
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import aiohttp
 
-from wsgate_dataplane.identity.keys import KeySet, KeySetError
-from wsgate_dataplane.identity.signature import VerifyingKey
+from wsgate_contract.route import Algorithm
+from wsgate_dataplane.admission.wording import expected, shown
+from wsgate_dataplane.identity.keys import JWKSError, Key, KeySet
+from wsgate_dataplane.identity.strict_json import StrictJSONError, parse_object
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 
 log = logging.getLogger("wsgate")
 
-FETCH_SECONDS = 5
-ANSWER_BYTES_MAX = 1_048_576
-STALE_SECONDS = 3600
-"""Keys that could not be refreshed are used for so long after their time."""
-COOLDOWN_SECONDS = 30
-"""Between fetches for an unknown kid, and after a failed fetch: a client must not steer our fetches."""
+FETCH_SECONDS_MAX = 5
+DOCUMENT_BYTES_MAX = 1024 * 1024
+STALE_SECONDS_MAX = 3600
+"""How long past their time keys are still used while the provider cannot be reached."""
+UNKNOWN_KID_COOLDOWN_SECONDS = 30
+"""Between refetches that a token's unknown kid asks for: anyone can invent kids."""
+FAILURE_COOLDOWN_SECONDS = 5
+
+Clock = Callable[[], float]
+SessionFactory = Callable[[], aiohttp.ClientSession]
 
 
 class KeySource(Protocol):
     """The keys of one provider."""
 
-    async def key(self, kid: str | None, algorithm: str) -> VerifyingKey:
-        """Raises Refused: TOKEN_KEY_UNKNOWN or KEYS_UNAVAILABLE."""
+    async def get(self, kid: str | None, algorithm: Algorithm) -> Key:
+        """Raises Refused: TOKEN_KEY_UNKNOWN, KEYS_UNAVAILABLE."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether close() has something to wait for."""
+
+    async def close(self) -> None:
+        """End what is under way."""
 
 
 class InlineKeys:
-    """Keys from the configuration; a text that is no key set has none."""
+    """Keys written into the route; raises nothing at construction, get() tells what is wrong."""
+
+    is_busy = False
 
     def __init__(self, text: str) -> None:
         try:
-            self._keys = KeySet.from_json(text)
-        except KeySetError as error:
-            log.error("inline keys not understood", extra={"fields": {"error": str(error)}})
-            self._keys = KeySet((), 0)
+            self._keys, self._problem = KeySet.from_json(text.encode("utf-8", "replace")), ""
+        except JWKSError as error:
+            self._keys, self._problem = KeySet(), f"jwks.inline: {error}"
 
-    async def key(self, kid: str | None, algorithm: str) -> VerifyingKey:
+    async def get(self, kid: str | None, algorithm: Algorithm) -> Key:
         """See KeySource."""
-        return _found(self._keys, kid, algorithm)
+        if self._problem:
+            raise Refused(Reason.KEYS_UNAVAILABLE, self._problem)
+        return _chosen(self._keys, kid, algorithm)
+
+    async def close(self) -> None:
+        """See KeySource."""
+
+
+@dataclass(frozen=True)
+class _Held:
+    keys: KeySet
+    fetched_at: float
+
+
+class FetchError(Exception):
+    """The document could not be had; the text says why."""
+
+
+def make_session() -> aiohttp.ClientSession:
+    """A client without proxies from the environment, cookies and decompression."""
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=FETCH_SECONDS_MAX),
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        headers={"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"},
+    )
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a set stands: at uri, or where the discovery document of issuer says."""
+
+    uri: str | None
+    issuer: str | None = None
+    ca_bundle: str | None = None
+
+    async def fetch(self, session_factory: SessionFactory) -> KeySet:
+        """Raises FetchError; a session per fetch, since fetches are minutes apart."""
+        try:
+            async with session_factory() as session:
+                uri = self.uri or await self._discover(session)
+                return KeySet.from_json(await self._read(session, uri))
+        except TimeoutError as error:
+            raise FetchError(f"no answer in {FETCH_SECONDS_MAX} s") from error
+        except (JWKSError, StrictJSONError) as error:
+            raise FetchError(str(error)) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise FetchError(f"{type(error).__name__}: {error}") from error
+
+    async def _discover(self, session: aiohttp.ClientSession) -> str:
+        """OpenID Connect Discovery 1.0, 4; the issuer is configuration, never a token's word."""
+        issuer = self.issuer or ""
+        url = issuer.removesuffix("/") + "/.well-known/openid-configuration"
+        document = parse_object(await self._read(session, url))
+        if document.get("issuer") != issuer:
+            raise FetchError(f"{url}: {expected(f'issuer {issuer!r}', document.get('issuer'))}")
+        uri = document.get("jwks_uri")
+        if not isinstance(uri, str) or not uri.startswith(("https://", "http://")):
+            raise FetchError(f"{url}: {expected('a jwks_uri', uri)}")
+        if uri.startswith("http://") and not issuer.startswith("http://"):
+            raise FetchError(f"{url}: {expected('a jwks_uri over https', uri)}")
+        return uri
+
+    async def _read(self, session: aiohttp.ClientSession, url: str) -> bytes:
+        async with session.get(url, ssl=self._tls, allow_redirects=False) as response:
+            if response.status != 200:
+                raise FetchError(f"{url}: expected status 200, found {response.status}")
+            data = bytearray()
+            async for chunk in response.content.iter_any():
+                data += chunk
+                if len(data) > DOCUMENT_BYTES_MAX:
+                    raise FetchError(f"{url}: larger than {DOCUMENT_BYTES_MAX} bytes")
+            return bytes(data)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext | bool:
+        # True: aiohttp's own context with the system's authorities.
+        return ssl.create_default_context(cadata=self.ca_bundle) if self.ca_bundle else True
 
 
 class FetchedKeys:
-    """Keys behind a URL, fetched when asked for and kept for ttl_seconds.
+    """Keys of a URL.
 
-    Who is served by the kept keys never waits; all who need a fetch wait for the same one.
+    Nobody waits while a key is at hand: past its time one caller fetches and the others go on with
+    what they have. Without the key all wait for one and the same fetch.
     """
 
     def __init__(
-        self, uri: str, ca_bundle: str | None, ttl_seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        location: Location,
+        ttl_seconds: float,
+        clock: Clock = time.monotonic,
+        session_factory: SessionFactory = make_session,
     ) -> None:
-        self._uri = uri
-        self._tls = ssl.create_default_context(cadata=ca_bundle) if ca_bundle else True
+        self._location = location
         self._ttl_seconds = ttl_seconds
         self._clock = clock
-        self._keys: KeySet | None = None
-        self._fetched_at = float("-inf")
-        self._attempted_at = float("-inf")
-        self._fetch: asyncio.Future[None] | None = None
+        self._session_factory = session_factory
+        self._held: _Held | None = None
+        self._failure = ""
+        self._flight: asyncio.Task[None] | None = None
+        self._attempts = 0
+        self._retry_at = float("-inf")
+        self._unknown_retry_at = float("-inf")
+        self._is_closed = False
 
-    async def key(self, kid: str | None, algorithm: str) -> VerifyingKey:
+    async def get(self, kid: str | None, algorithm: Algorithm) -> Key:
         """See KeySource."""
-        age = self._clock() - self._fetched_at
-        if self._keys is None or age > self._ttl_seconds:
-            await self._refresh()
-        if self._keys is None or self._clock() - self._fetched_at > self._ttl_seconds + STALE_SECONDS:
-            raise Refused(Reason.KEYS_UNAVAILABLE, f"{self._uri} gave no key set")
-        if self._keys.choose(kid, algorithm) is None:
-            await self._refresh()
-        return _found(self._keys, kid, algorithm)
+        attempts = self._attempts
+        while True:
+            now = self._clock()
+            held = self._usable(now)
+            key = held.keys.choose(kid, algorithm) if held else None
+            is_fresh = held is not None and now < held.fetched_at + self._ttl_seconds
+            has_waited = self._attempts != attempts
+            may_fetch = not (self._is_closed or has_waited or now < self._retry_at)
+            if key and (is_fresh or self._flight or not may_fetch):
+                return key
+            if has_waited or self._is_closed:
+                break
+            if self._flight is None:
+                if not may_fetch or (is_fresh and now < self._unknown_retry_at):
+                    break
+                if is_fresh:
+                    self._unknown_retry_at = now + UNKNOWN_KID_COOLDOWN_SECONDS
+                self._start()
+            await self._landed()
+        if held is None:
+            raise Refused(Reason.KEYS_UNAVAILABLE, self._failure or "no keys have been fetched")
+        return _chosen(held.keys, kid, algorithm)
 
-    async def _refresh(self) -> None:
-        """Fetch, or wait for the fetch under way; nothing where the last attempt is too fresh."""
-        if self._fetch is not None:
-            await self._fetch
-            return
-        if self._clock() - self._attempted_at < COOLDOWN_SECONDS:
-            return
-        self._attempted_at = self._clock()
-        self._fetch = asyncio.get_running_loop().create_future()
+    @property
+    def is_busy(self) -> bool:
+        """See KeySource."""
+        return self._flight is not None
+
+    async def close(self) -> None:
+        """Cancel the fetch and wait until it is gone."""
+        self._is_closed = True
+        if self._flight is not None:
+            self._flight.cancel()
+            await self._landed()
+            self._flight = None
+
+    def _usable(self, now: float) -> _Held | None:
+        held = self._held
+        if held is None or now >= held.fetched_at + self._ttl_seconds + STALE_SECONDS_MAX:
+            return None
+        return held
+
+    def _start(self) -> None:
+        # A task of its own, not the first caller's await: a client that hangs up must neither take
+        # the fetch from those who wait nor make the provider be asked again. It ends within
+        # FETCH_SECONDS_MAX, and close() waits for it.
+        self._flight = asyncio.get_running_loop().create_task(self._fetch(), name="jwks")
+
+    async def _landed(self) -> None:
+        # asyncio.wait: a cancelled waiter leaves the fetch alone, and nothing of its end is raised here.
+        if self._flight is not None:
+            await asyncio.wait((self._flight,))
+
+    async def _fetch(self) -> None:
+        # Whatever ends it, the next attempt is not at once: an unforeseen error must not spin.
+        retry_at = self._clock() + FAILURE_COOLDOWN_SECONDS
+        place = {"uri": self._location.uri or self._location.issuer}
         try:
-            self._keys = await self._load()
-            self._fetched_at = self._clock()
-        except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
-            kept = "kept keys are used" if self._keys is not None else "tokens are refused"
-            fields = {"uri": self._uri, "error": str(error) or type(error).__name__, "consequence": kept}
-            log.error("keys not fetched", extra={"fields": fields})
+            keys = await self._location.fetch(self._session_factory)
+        except FetchError as error:
+            self._failure = str(error)
+            retry_at = self._clock() + FAILURE_COOLDOWN_SECONDS
+            log.error("keys not fetched", extra={"fields": {**place, "error": self._failure}})
+        else:
+            self._held, self._failure, retry_at = _Held(keys, self._clock()), "", float("-inf")
+            if keys.skipped:
+                log.warning("keys left out", extra={"fields": {**place, "rules": dict(keys.skipped)}})
         finally:
-            # Also when this handshake is cancelled: those who wait must not hang.
-            self._fetch.set_result(None)
-            self._fetch = None
-
-    async def _load(self) -> KeySet:
-        timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
-        async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=False, auto_decompress=False) as session,
-            session.get(
-                self._uri,
-                allow_redirects=False,
-                ssl=self._tls,
-                headers={"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"},
-            ) as response,
-        ):
-            if response.status != 200:
-                raise KeySetError(f"expected 200, found {response.status}")
-            text = bytearray()
-            async for chunk in response.content.iter_chunked(65_536):
-                text += chunk
-                if len(text) > ANSWER_BYTES_MAX:
-                    raise KeySetError(f"larger than {ANSWER_BYTES_MAX} bytes")
-        keys = KeySet.from_json(bytes(text))
-        if keys.skipped:
-            log.warning("keys skipped", extra={"fields": {"uri": self._uri, "count": keys.skipped}})
-        return keys
+            self._attempts += 1
+            self._retry_at = retry_at
+            self._flight = None
 
 
-def _found(keys: KeySet, kid: str | None, algorithm: str) -> VerifyingKey:
+def _chosen(keys: KeySet, kid: str | None, algorithm: Algorithm) -> Key:
     key = keys.choose(kid, algorithm)
     if key is None:
-        raise Refused(Reason.TOKEN_KEY_UNKNOWN, f"no one key for kid {str(kid)[:100]!r} and alg {algorithm}")
+        detail = f"expected one key of kid {shown(kid)} for {algorithm}, found {keys.summary()}"
+        raise Refused(Reason.TOKEN_KEY_UNKNOWN, detail)
     return key

@@ -1,71 +1,151 @@
-"""A JSON Web Key Set (RFC 7517), of which each usable key is built once."""
+"""A provider's keys: which of a JSON Web Key Set (RFC 7517) may verify what."""
 
-import json
+import re
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, get_args
 
-from wsgate_dataplane.identity.signature import KEY_TYPES, UnusableKey, VerifyingKey, build_key
+from wsgate_contract.route import Algorithm
+from wsgate_dataplane.admission.wording import shortened
+from wsgate_dataplane.identity import signature
+from wsgate_dataplane.identity.compact import base64url_bytes
+from wsgate_dataplane.identity.signature import Verifier
+from wsgate_dataplane.identity.strict_json import StrictJSONError, parse_object
 
-KEYS_MAX = 200
-"""In one set; what follows is not looked at."""
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+RSA_ALGORITHMS = tuple(name for name in ALGORITHMS if name[:2] in ("RS", "PS"))
+CURVES: Mapping[str, Algorithm] = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
+
+RSA_BITS_MIN = 2048
+RSA_BITS_MAX = 8192
+"""A larger modulus only makes every verification slow."""
+RSA_EXPONENT_MAX = 2**32
+KEYS_MAX = 256
+KID_LENGTH_MAX = 256
+
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]{1,4096}")
 
 
-class KeySetError(ValueError):
-    """The text is no key set; the message says why."""
+class JWKSError(ValueError):
+    """The text is no JSON Web Key Set at all."""
 
 
+class _OddKey(Exception):
+    """One key that is left out; the text names the rule."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """One usable public key."""
+
+    kid: str | None
+    verifiers: Mapping[Algorithm, Verifier] = field(repr=False)
+    """By the algorithms that kty, crv, alg, use and key_ops leave open."""
+
+    def verify(self, algorithm: Algorithm, signing_input: bytes, signature_bytes: bytes) -> bool:
+        """Never raises."""
+        return signature.verify(self.verifiers, algorithm, signing_input, signature_bytes)
+
+
+@dataclass(frozen=True)
 class KeySet:
-    """Chooses by kid, kty, alg, use and key_ops; keys that cannot be read are skipped and counted."""
+    """The usable keys, and how many were left out for which rule."""
 
-    def __init__(self, keys: tuple[Mapping[str, Any], ...], skipped: int) -> None:
-        self._keys = keys
-        self._built: dict[tuple[int, str], VerifyingKey | None] = {}
-        self.skipped = skipped
-        """Entries that are no public key for signatures."""
+    keys: tuple[Key, ...] = ()
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "KeySet":
-        """Raises KeySetError where the document is not a set at all; odd keys in it are skipped."""
+    def from_json(cls, data: bytes) -> "KeySet":
+        """Raises JWKSError; a single odd key is skipped and counted instead."""
         try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise KeySetError("not JSON") from error
-        entries = document.get("keys") if isinstance(document, dict) else None
-        if not isinstance(entries, list):
-            raise KeySetError('no member "keys" with a list')
-        usable = tuple(entry for entry in entries[:KEYS_MAX] if _may_sign(entry))
-        return cls(usable, len(entries) - len(usable))
-
-    def choose(self, kid: str | None, algorithm: str) -> VerifyingKey | None:
-        """The key for a token's header, or None.
-
-        A token without kid is answered only where exactly one key fits: trying one after the other
-        would let a token choose its key.
-        """
-        fits = [index for index, key in enumerate(self._keys) if _fits(key, kid, algorithm)]
-        built = [key for index in fits if (key := self._build(index, algorithm)) is not None]
-        return built[0] if len(built) == 1 else None
-
-    def _build(self, index: int, algorithm: str) -> VerifyingKey | None:
-        slot = (index, algorithm)
-        if slot not in self._built:
+            document = parse_object(data)
+        except StrictJSONError as error:
+            raise JWKSError(f"not a JSON Web Key Set: {error}") from None
+        found = document.get("keys")
+        if not isinstance(found, list):
+            raise JWKSError("not a JSON Web Key Set: no array `keys`")
+        keys: list[Key] = []
+        skipped = Counter({f"more than {KEYS_MAX} keys": len(found) - KEYS_MAX} if len(found) > KEYS_MAX else {})
+        for each in found[:KEYS_MAX]:
             try:
-                self._built[slot] = build_key(self._keys[index], algorithm)
-            except UnusableKey:
-                self._built[slot] = None
-        return self._built[slot]
+                keys.append(_key(each))
+            except _OddKey as odd:
+                skipped[str(odd)] += 1
+        return cls(tuple(keys), dict(skipped))
+
+    def choose(self, kid: str | None, algorithm: Algorithm) -> Key | None:
+        """The only key that fits: kid where the token has one, and algorithm.
+
+        Two that fit are as good as none: trying one after the other would let a token choose its key.
+        """
+        fitting = [key for key in self.keys if algorithm in key.verifiers and (kid is None or key.kid == kid)]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def summary(self) -> str:
+        """For a refusal's detail: the kids on offer and what was left out."""
+        kids = shortened(ascii([key.kid for key in self.keys[:8]]))
+        left_out = "".join(f"; {count} left out: {rule}" for rule, count in self.skipped.items())
+        return f"{len(self.keys)} keys {kids}{left_out}"
 
 
-def _may_sign(entry: object) -> bool:
-    if not isinstance(entry, dict) or entry.get("kty") not in KEY_TYPES.values():
-        return False
-    operations = entry.get("key_ops")
-    if operations is not None and (not isinstance(operations, list) or "verify" not in operations):
-        return False
-    return entry.get("use") in (None, "sig")
+def _key(jwk: object) -> Key:
+    if not isinstance(jwk, dict):
+        raise _OddKey("not an object")
+    kid = jwk.get("kid")
+    if kid is not None and (not isinstance(kid, str) or len(kid) > KID_LENGTH_MAX):
+        raise _OddKey("kid is not a short string")
+    if jwk.get("use", "sig") != "sig":
+        raise _OddKey("use is not sig")
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
+        raise _OddKey("key_ops lacks verify")
+    if "d" in jwk:
+        # Whoever reads the set can sign with it.
+        raise _OddKey("a private key")
+    try:
+        verifiers = _verifiers(jwk)
+    except signature.KEY_ERRORS:
+        raise _OddKey("unreadable") from None
+    alg = jwk.get("alg")
+    if alg is not None:
+        verifiers = {name: verifier for name, verifier in verifiers.items() if name == alg}
+    if not verifiers:
+        raise _OddKey("alg does not fit the key or is not supported")
+    return Key(kid, verifiers)
 
 
-def _fits(key: Mapping[str, Any], kid: str | None, algorithm: str) -> bool:
-    if key["kty"] != KEY_TYPES.get(algorithm[:2]) or key.get("alg") not in (None, algorithm):
-        return False
-    return kid is None or key.get("kid") == kid
+def _verifiers(jwk: Mapping[str, Any]) -> Mapping[Algorithm, Verifier]:
+    match jwk.get("kty"):
+        case "RSA":
+            modulus, exponent = _number(jwk, "n"), _number(jwk, "e")
+            if not RSA_BITS_MIN <= modulus.bit_length() <= RSA_BITS_MAX:
+                raise _OddKey(f"RSA key outside {RSA_BITS_MIN} to {RSA_BITS_MAX} bits")
+            if not 3 <= exponent < RSA_EXPONENT_MAX:
+                raise _OddKey("RSA exponent out of range")
+            return signature.build_rsa(jwk["n"], jwk["e"], RSA_ALGORITHMS)
+        case "EC":
+            curve = _text(jwk, "crv")
+            if curve not in CURVES:
+                raise _OddKey("curve not supported")
+            return signature.build_ec(curve, _text(jwk, "x"), _text(jwk, "y"), CURVES[curve])
+        case "OKP":
+            if jwk.get("crv") != "Ed25519":
+                raise _OddKey("curve not supported")
+            return signature.build_ed25519(base64url_bytes(_text(jwk, "x")))
+        case "oct":
+            # A shared secret in a set of public keys: CVE-2026-85394 begins with one.
+            raise _OddKey("symmetric key")
+        case _:
+            raise _OddKey("kty not supported")
+
+
+def _text(jwk: Mapping[str, Any], name: str) -> str:
+    value = jwk.get(name)
+    if not isinstance(value, str) or not _BASE64URL.fullmatch(value):
+        raise _OddKey(f"{name} is not base64url")
+    return value
+
+
+def _number(jwk: Mapping[str, Any], name: str) -> int:
+    return int.from_bytes(base64url_bytes(_text(jwk, name)), "big")

@@ -1,51 +1,64 @@
-"""Which provider a token is from, and whether that provider signed it."""
+"""Identity providers: which one vouches for a token, and whether its signature is theirs."""
 
 import hashlib
 import json
+import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import cast
 
-from wsgate_contract.route import Provider
+from wsgate_contract.route import Algorithm, Provider
+from wsgate_dataplane.admission.wording import expected, shown
 from wsgate_dataplane.identity.compact import UnverifiedToken
-from wsgate_dataplane.identity.jwks import FetchedKeys, InlineKeys, KeySource
-from wsgate_dataplane.identity.signature import is_signed_by
+from wsgate_dataplane.identity.jwks import (
+    Clock,
+    FetchedKeys,
+    InlineKeys,
+    KeySource,
+    Location,
+    SessionFactory,
+    make_session,
+)
+from wsgate_dataplane.identity.keys import KID_LENGTH_MAX
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 
-ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt", "jwt"})
-"""Header typ, in lower case (RFC 9068 2.1); Keycloak and most others say JWT, many say nothing."""
-FOREIGN_PAYLOAD_TYPES = frozenset({"id", "refresh", "offline", "logout"})
-"""Payload typ of Keycloak's other tokens."""
-FOREIGN_MEMBERS = ("events", "nonce", "at_hash", "cnf")
-"""Logout and security event tokens, ID tokens, and tokens bound to a key that we do not ask for."""
+ACCESS_TOKEN_TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
+"""Accepted header typ in lower case (RFC 9068 2.1; Keycloak and others send JWT)."""
+OTHER_PAYLOAD_TYPES = frozenset({"id", "refresh", "offline", "logout"})
+"""Keycloak's payload typ of what is no access token, in lower case."""
+OTHER_TOKENS_MEMBERS = ("events", "nonce", "at_hash", "cnf")
+"""Members of logout tokens, ID tokens and bound tokens, whose proof of possession nobody checks here."""
+UNSUPPORTED_HEADER_MEMBERS = ("crit", "b64", "zip")
+"""RFC 7515 4.1.11: what must be understood and is not."""
 
 
 @dataclass(frozen=True)
 class ProviderConfig:
-    """One provider as a route or the environment configures it.
-
-    issuer None and audiences empty mean "not checked", which only the environment can say.
-    """
+    """One provider as one scope sees it."""
 
     issuer: str | None
+    """Required iss; None: not checked, which only the environment can say."""
     jwks_uri: str | None
     jwks_inline: str | None
+    """Neither of the two: discovery at the issuer."""
     ca_bundle: str | None
     audiences: tuple[str, ...]
+    """Empty: not checked, which only the environment can say; "*": any."""
     authorized_parties: tuple[str, ...]
     algorithms: tuple[str, ...]
     scope: str
-    provider_id: str = field(init=False, compare=False)
-    """What is learned of a token belongs to it: same issuer, other tenant, other provider."""
+    """Namespace of the route, or root."""
 
-    def __post_init__(self) -> None:
-        values = {name: value for name, value in self.__dict__.items() if name != "provider_id"}
-        digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-        object.__setattr__(self, "provider_id", digest)
+    @cached_property
+    def provider_id(self) -> str:
+        """Everything learned about a token is kept by it: one tenant's verdict says nothing to another."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 def from_contract(provider: Provider, scope: str) -> ProviderConfig:
-    """A route's own provider; scope is the route's namespace."""
+    """The provider of a route in the namespace scope."""
     return ProviderConfig(
         issuer=provider.issuer,
         jwks_uri=provider.jwks.uri,
@@ -59,72 +72,110 @@ def from_contract(provider: Provider, scope: str) -> ProviderConfig:
 
 
 class Providers:
-    """The key sources in use, by provider id."""
+    """The key sources of all providers in use; they outlive reloads of the routes."""
 
-    def __init__(self, ttl_seconds: float) -> None:
+    def __init__(
+        self,
+        ttl_seconds: float,
+        clock: Clock = time.monotonic,
+        session_factory: SessionFactory = make_session,
+    ) -> None:
         self._ttl_seconds = ttl_seconds
+        self._clock = clock
+        self._session_factory = session_factory
         self._sources: dict[str, KeySource] = {}
-
-    def retain(self, provider_ids: Collection[str]) -> None:
-        """Forget the keys of providers that no route names any more."""
-        self._sources = {each: source for each, source in self._sources.items() if each in provider_ids}
+        self._leaving: list[KeySource] = []
 
     async def verify(self, token: UnverifiedToken, candidates: Sequence[ProviderConfig]) -> ProviderConfig:
-        """The provider that signed the token; its claims other than iss are not looked at here.
+        """The first provider of the token's iss whose key signed it.
 
-        Raises Refused: TOKEN_ISSUER, TOKEN_ALGORITHM, TOKEN_TYPE, TOKEN_KEY_UNKNOWN,
-        TOKEN_SIGNATURE, KEYS_UNAVAILABLE.
+        Nothing is remembered of a token: a verdict looked up by what it says of itself would pass a
+        forged one. Claims beyond iss and typ are not checked here. Raises Refused of the first
+        provider that was asked: TOKEN_MALFORMED, TOKEN_TYPE, TOKEN_ISSUER, TOKEN_ALGORITHM,
+        TOKEN_KEY_UNKNOWN, KEYS_UNAVAILABLE, TOKEN_SIGNATURE.
         """
-        _check_kind(token)
-        provider = _choose(token, candidates)
-        algorithm, kid = token.header.get("alg"), token.header.get("kid")
-        if not isinstance(algorithm, str) or algorithm not in provider.algorithms:
-            found = str(algorithm)[:20]
-            raise Refused(Reason.TOKEN_ALGORITHM, f"expected {' or '.join(provider.algorithms)}, found {found!r}")
-        if kid is not None and not isinstance(kid, str):
-            raise Refused(Reason.TOKEN_MALFORMED, "kid is not a text")
-        key = await self._source(provider).key(kid, algorithm)
-        if not is_signed_by(key, token.signing_input, token.signature):
-            raise Refused(Reason.TOKEN_SIGNATURE, f"by the key of kid {str(kid)[:100]!r}")
-        return provider
+        kid, algorithm = read_header(token)
+        check_is_access_token(token)
+        refusal: Refused | None = None
+        for provider in matching_providers(token.payload.get("iss"), candidates):
+            try:
+                await self._verify_by(provider, token, kid, algorithm)
+            except Refused as refused:
+                refusal = refusal or refused
+            else:
+                return provider
+        if refusal is not None:
+            raise refusal
+        issuers = [provider.issuer for provider in candidates]
+        wanted = f"iss, one of {issuers}" if issuers else "a provider: set JWKS_URL or auth.providers"
+        raise Refused(Reason.TOKEN_ISSUER, expected(wanted, token.payload.get("iss")))
+
+    def retain(self, provider_ids: Collection[str]) -> None:
+        """Forget the keys of all other providers."""
+        dropped = [key for key in self._sources if key not in provider_ids]
+        leaving = [*self._leaving, *(self._sources.pop(key) for key in dropped)]
+        # A fetch that is still under way ends by itself; it is only remembered for close().
+        self._leaving = [source for source in leaving if source.is_busy]
 
     async def close(self) -> None:
-        """Forget all keys."""
-        self._sources.clear()
+        """End all fetches and forget all keys."""
+        ending = [*self._sources.values(), *self._leaving]
+        self._sources, self._leaving = {}, []
+        for source in ending:
+            await source.close()
+
+    async def _verify_by(
+        self, provider: ProviderConfig, token: UnverifiedToken, kid: str | None, alg: str
+    ) -> None:
+        if alg not in provider.algorithms:
+            raise Refused(Reason.TOKEN_ALGORITHM, expected(f"alg, one of {list(provider.algorithms)}", alg))
+        algorithm = cast(Algorithm, alg)
+        key = await self._source(provider).get(kid, algorithm)
+        if not key.verify(algorithm, token.signing_input, token.signature):
+            raise Refused(Reason.TOKEN_SIGNATURE, f"expected a signature by kid {shown(key.kid)}")
 
     def _source(self, provider: ProviderConfig) -> KeySource:
         source = self._sources.get(provider.provider_id)
         if source is None:
-            if provider.jwks_inline is not None:
-                source = InlineKeys(provider.jwks_inline)
-            elif provider.jwks_uri is not None:
-                source = FetchedKeys(provider.jwks_uri, provider.ca_bundle, self._ttl_seconds)
-            else:
-                raise Refused(Reason.KEYS_UNAVAILABLE, f"no jwks is configured for {provider.issuer}")
-            self._sources[provider.provider_id] = source
+            source = self._sources[provider.provider_id] = self._make_source(provider)
         return source
 
-
-def _choose(token: UnverifiedToken, candidates: Sequence[ProviderConfig]) -> ProviderConfig:
-    issuer = token.payload.get("iss")
-    for provider in candidates:
-        if provider.issuer is None or provider.issuer == issuer:
-            return provider
-    expected = " or ".join(str(provider.issuer) for provider in candidates) or "no provider is configured"
-    raise Refused(Reason.TOKEN_ISSUER, f"expected {expected[:400]}, found {str(issuer)[:200]!r}")
+    def _make_source(self, provider: ProviderConfig) -> KeySource:
+        if provider.jwks_inline is not None:
+            return InlineKeys(provider.jwks_inline)
+        location = Location(provider.jwks_uri, provider.issuer, provider.ca_bundle)
+        return FetchedKeys(location, self._ttl_seconds, self._clock, self._session_factory)
 
 
-def _check_kind(token: UnverifiedToken) -> None:
-    header, payload = token.header, token.payload
-    for name in ("crit", "b64", "zip"):
+def matching_providers(issuer: object, candidates: Sequence[ProviderConfig]) -> list[ProviderConfig]:
+    """Those that name the issuer byte for byte, before those that do not ask."""
+    exact = [each for each in candidates if each.issuer is not None and each.issuer == issuer]
+    return [*exact, *(each for each in candidates if each.issuer is None)]
+
+
+def read_header(token: UnverifiedToken) -> tuple[str | None, str]:
+    """kid and alg; raises Refused: TOKEN_MALFORMED, TOKEN_ALGORITHM, TOKEN_TYPE."""
+    header = token.header
+    for name in UNSUPPORTED_HEADER_MEMBERS:
         if name in header:
-            raise Refused(Reason.TOKEN_TYPE, f"header member {name} is not understood")
-    type_ = header.get("typ")
-    if type_ is not None and (not isinstance(type_, str) or type_.lower() not in ACCESS_TOKEN_TYPES):
-        raise Refused(Reason.TOKEN_TYPE, f"expected header typ at+jwt or JWT, found {str(type_)[:40]!r}")
-    payload_type = payload.get("typ")
-    if isinstance(payload_type, str) and payload_type.lower() in FOREIGN_PAYLOAD_TYPES:
-        raise Refused(Reason.TOKEN_TYPE, f"payload typ is {payload_type!r}")
-    for name in FOREIGN_MEMBERS:
-        if name in payload:
-            raise Refused(Reason.TOKEN_TYPE, f"payload member {name}: not an access token")
+            raise Refused(Reason.TOKEN_TYPE, expected(f"no header {name}", header[name]))
+    algorithm, kid = header.get("alg"), header.get("kid")
+    if not isinstance(algorithm, str):
+        raise Refused(Reason.TOKEN_ALGORITHM, expected("alg in the header", algorithm))
+    if "kid" in header and (not isinstance(kid, str) or len(kid) > KID_LENGTH_MAX):
+        wanted = f"kid as a string of at most {KID_LENGTH_MAX} characters"
+        raise Refused(Reason.TOKEN_MALFORMED, expected(wanted, kid))
+    kind = header.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.lower() not in ACCESS_TOKEN_TYPES:
+        raise Refused(Reason.TOKEN_TYPE, expected("header typ JWT or at+jwt", kind))
+    return kid, algorithm
+
+
+def check_is_access_token(token: UnverifiedToken) -> None:
+    """Raises Refused(TOKEN_TYPE) for tokens that the issuer made for another purpose (RFC 8725 3.11)."""
+    kind = token.payload.get("typ", "")
+    if not isinstance(kind, str) or kind.lower() in OTHER_PAYLOAD_TYPES:
+        raise Refused(Reason.TOKEN_TYPE, expected("an access token's typ", kind))
+    for name in OTHER_TOKENS_MEMBERS:
+        if name in token.payload:
+            raise Refused(Reason.TOKEN_TYPE, f"expected no member {name}, found one")

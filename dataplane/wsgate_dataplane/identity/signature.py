@@ -1,136 +1,100 @@
-"""Signatures: the one module that imports python-jose, behind which all of its pitfalls are closed.
+"""Signatures: the only module that knows python-jose.
 
-It never chooses the algorithm by itself, takes no symmetric key, and turns every exception of the
-library into "no".
+It takes from the library what it does well, the cryptography behind a Key, and none of its policy:
+jose ignores kid, use, key_ops and crit, and accepts small keys. jose.jwe and HMAC are never used.
 """
 
-import base64
-import binascii
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Protocol
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from jose import jwk
-from jose.backends.cryptography_backend import CryptographyECKey, CryptographyRSAKey
+from jose.backends.base import Key as JoseKey
+from jose.exceptions import JOSEError
 
-RSA_BITS_MIN = 2048
-RSA_BITS_MAX = 8192
-"""A larger modulus only makes every verification slow."""
-RSA_PUBLIC_EXPONENT_MAX = 2**32
-CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
-KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
-"""kty by the first two letters of the algorithm."""
+from wsgate_contract.route import Algorithm
 
-_PSS_HASHES: dict[str, type[hashes.SHA256] | type[hashes.SHA384] | type[hashes.SHA512]] = {
+KEY_ERRORS = (JOSEError, ArithmeticError, LookupError, TypeError, UnsupportedAlgorithm, ValueError)
+"""What the libraries raise for parameters that make no key."""
+
+_HASHES: Mapping[str, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
     "PS256": hashes.SHA256,
     "PS384": hashes.SHA384,
     "PS512": hashes.SHA512,
 }
 
 
-class UnusableKey(ValueError):
-    """The JWK cannot verify with this algorithm; the message says why."""
-
-
-class VerifyingKey(Protocol):
-    """A public key made ready for one algorithm."""
+class Verifier(Protocol):
+    """A built key for one algorithm."""
 
     def verify(self, msg: bytes, sig: bytes) -> bool:
-        """Whether sig is the key's signature of msg; may raise anything."""
+        """Whether sig is this key's signature of msg."""
 
 
-class _PSSKey:
-    """RSASSA-PSS with a salt as long as the digest (RFC 7518 3.5)."""
+class _PSSKey(JoseKey):
+    """RSASSA-PSS (RFC 7518 3.5), which jose lacks."""
 
     def __init__(self, key: rsa.RSAPublicKey, algorithm: str) -> None:
         self._key = key
-        self._hash = _PSS_HASHES[algorithm]()
+        self._hash = _HASHES[algorithm]()
+        # Salt as long as the digest, exactly: a free length would accept more spellings.
         self._padding = padding.PSS(padding.MGF1(self._hash), self._hash.digest_size)
 
     def verify(self, msg: bytes, sig: bytes) -> bool:
-        try:
-            self._key.verify(sig, msg, self._padding, self._hash)
-        except InvalidSignature:
-            return False
+        self._key.verify(sig, msg, self._padding, self._hash)
         return True
 
 
-class _Ed25519Key:
-    """EdDSA over Ed25519 (RFC 8037)."""
+class _Ed25519Key(JoseKey):
+    """EdDSA on Ed25519 (RFC 8037), which jose lacks; x: the 32 bytes of the public key."""
 
-    def __init__(self, key: Ed25519PublicKey) -> None:
-        self._key = key
+    def __init__(self, x: bytes, algorithm: str) -> None:
+        self._key = ed25519.Ed25519PublicKey.from_public_bytes(x)
 
     def verify(self, msg: bytes, sig: bytes) -> bool:
-        try:
-            self._key.verify(sig, msg)
-        except InvalidSignature:
-            return False
+        self._key.verify(sig, msg)
         return True
 
 
-def build_key(document: Mapping[str, Any], algorithm: str) -> VerifyingKey:
-    """A key of kty RSA, EC or OKP as its public half, ready for algorithm; raises UnusableKey."""
-    kty = document.get("kty")
-    if kty != KEY_TYPES.get(algorithm[:2]):
-        raise UnusableKey(f"kty {kty!r} does not go with {algorithm}")
+@cache
+def _register() -> None:
+    """Once, and not at import."""
+    for algorithm in _HASHES:
+        jwk.register_key(algorithm, _PSSKey)
+    jwk.register_key("EdDSA", _Ed25519Key)
+
+
+def build_rsa(n: str, e: str, algorithms: Iterable[Algorithm]) -> dict[Algorithm, Verifier]:
+    """Modulus and exponent in base64url; raises one of KEY_ERRORS."""
+    _register()
+    public = _construct({"kty": "RSA", "n": n, "e": e}, "RS256").prepared_key
+    return {algorithm: _construct(public, algorithm) for algorithm in algorithms}
+
+
+def build_ec(crv: str, x: str, y: str, algorithm: Algorithm) -> dict[Algorithm, Verifier]:
+    """Coordinates in base64url; raises one of KEY_ERRORS."""
+    return {algorithm: _construct({"kty": "EC", "crv": crv, "x": x, "y": y}, algorithm)}
+
+
+def build_ed25519(x: bytes) -> dict[Algorithm, Verifier]:
+    """Raises one of KEY_ERRORS."""
+    _register()
+    return {"EdDSA": _construct(x, "EdDSA")}
+
+
+def _construct(material: Any, algorithm: str) -> Any:
+    # Untyped: the published types know neither prepared_key nor a key object as material.
+    return jwk.construct(material, algorithm)
+
+
+def verify(
+    verifiers: Mapping[Algorithm, Verifier], algorithm: Algorithm, signing_input: bytes, signature: bytes
+) -> bool:
+    """The one place where a signature is believed; False for a key that was not built for algorithm."""
     try:
-        if kty == "OKP":
-            return _build_ed25519(document)
-        if kty == "EC":
-            return _build_ec(document, algorithm)
-        return _build_rsa(document, algorithm)
-    except UnusableKey:
-        raise
-    except Exception as error:  # noqa: BLE001  # python-jose raises what its dependencies raise
-        raise UnusableKey(type(error).__name__) from error
-
-
-def _build_rsa(document: Mapping[str, Any], algorithm: str) -> VerifyingKey:
-    # Only the public members: a private key in a published set must not change what is built.
-    public = {name: document[name] for name in ("kty", "n", "e")}
-    built = jwk.construct(public, "RS256" if algorithm in _PSS_HASHES else algorithm)
-    assert isinstance(built, CryptographyRSAKey)
-    key = built.prepared_key
-    if not isinstance(key, rsa.RSAPublicKey):
-        raise UnusableKey("not a public RSA key")
-    if not RSA_BITS_MIN <= key.key_size <= RSA_BITS_MAX:
-        raise UnusableKey(f"RSA modulus of {key.key_size} bits")
-    if key.public_numbers().e > RSA_PUBLIC_EXPONENT_MAX:
-        raise UnusableKey("RSA exponent above 2^32")
-    return _PSSKey(key, algorithm) if algorithm in _PSS_HASHES else _as_verifying(built)
-
-
-def _build_ec(document: Mapping[str, Any], algorithm: str) -> VerifyingKey:
-    if document.get("crv") != CURVES.get(algorithm):
-        raise UnusableKey(f"curve {document.get('crv')!r} does not go with {algorithm}")
-    built = jwk.construct({name: document[name] for name in ("kty", "crv", "x", "y")}, algorithm)
-    assert isinstance(built, CryptographyECKey)
-    return _as_verifying(built)
-
-
-def _build_ed25519(document: Mapping[str, Any]) -> VerifyingKey:
-    if document.get("crv") != "Ed25519":
-        raise UnusableKey(f"curve {document.get('crv')!r} does not go with EdDSA")
-    x = document["x"]
-    try:
-        raw = base64.urlsafe_b64decode(x + "=" * (-len(x) % 4))
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise UnusableKey("x is not base64url") from error
-    return _Ed25519Key(Ed25519PublicKey.from_public_bytes(raw))
-
-
-def _as_verifying(key: Any) -> VerifyingKey:
-    found: VerifyingKey = key
-    return found
-
-
-def is_signed_by(key: VerifyingKey, signing_input: bytes, signature: bytes) -> bool:
-    """Whether the signature holds; whatever goes wrong means that it does not."""
-    try:
-        return bool(key.verify(signing_input, signature))
-    except Exception:  # noqa: BLE001  # the one verify boundary: every exception of the library is a no
+        return verifiers[algorithm].verify(signing_input, signature) is True
+    except Exception:  # noqa: BLE001  # whatever a hostile token makes the libraries raise, it is not valid
         return False

@@ -4,7 +4,7 @@ Tried with aiohttp 3.14.3 to 3.14.5; tests/dataplane/relay/test_leave.py is the 
 """
 
 import asyncio
-from typing import cast
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -25,12 +25,22 @@ class _Collector:
         """aiohttp calls it when the connection leaves."""
 
 
+class Left(web.StreamResponse):
+    """What a handler returns for a connection that has left: aiohttp writes nothing of it."""
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """There is nothing to prepare."""
+
+    async def write_eof(self, data: Any = b"") -> None:
+        """There is nothing to end."""
+
+
 def leave_aiohttp(request: web.BaseRequest) -> Connection | None:
     """Take the client's transport away from aiohttp; None where the client is gone already.
 
     It must run inside the handler, before which aiohttp has not looked at early frames, and nothing
     may be awaited between it and Engine.open: the transport has no protocol that reads meanwhile.
-    The handler then returns a plain response, which aiohttp drops without a word.
+    The handler then returns Left().
     """
     protocol = request.protocol
     transport = request.transport

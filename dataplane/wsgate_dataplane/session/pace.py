@@ -12,4 +12,5 @@ def pace(count: int, within_seconds: float, random: Callable[[], float]) -> list
     random gives floats in [0, 1): each delay is jittered within its own slot.
     """
     spread = min(within_seconds, count / CLOSES_PER_SECOND)
-    return [spread * (index + random()) / count for index in range(count)]
+    # Rounding could put the last ones a hair behind the end.
+    return [min(spread, spread * (index + random()) / count) for index in range(count)]

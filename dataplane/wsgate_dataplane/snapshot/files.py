@@ -68,7 +68,8 @@ def _load(path: Path) -> object:
     text = path.read_bytes()
     try:
         loaded: object = yaml.load(text, Loader=yaml.CSafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: a scalar that looks like a date or a number and is none.
         raise RenderedDocumentError(f"{path}: not YAML: {error}") from error
     return loaded
 

@@ -33,7 +33,7 @@ class JSONFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             line["traceback"] = self.formatException(record.exc_info)
         try:
-            return json.dumps(line, default=_text)
+            return _ENCODER.encode(line)
         except (TypeError, ValueError, RecursionError):
             # A circular value or an odd key deep inside: keep the line, flatten its values.
             return json.dumps({key: _text(value) for key, value in line.items()})
@@ -43,6 +43,9 @@ def configure(stream: TextIO, level: str = "INFO") -> None:
     """Send the wsgate logger's records of level and above to stream, replacing what was configured before."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JSONFormatter())
+    # Documented by the logging HOWTO: facts that our lines do not carry are not gathered.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
+    logging._srcfile = None  # type: ignore[assignment]  # no walk through the stack for a file name
     logger = logging.getLogger(LOGGER_NAME)
     logger.handlers = [handler]
     logger.propagate = False
@@ -65,3 +68,6 @@ def _text(value: object) -> str:
         return str(value)
     except Exception:  # noqa: BLE001  # a foreign __str__ may raise anything
         return f"<unprintable {type(value).__name__}>"
+
+
+_ENCODER = json.JSONEncoder(default=_text)

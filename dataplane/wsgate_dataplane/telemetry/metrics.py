@@ -60,14 +60,14 @@ class Metrics:
 
     def closed(self, reason: Reason, duration_seconds: float) -> None:
         """Count one ended session."""
-        self.closes.labels(reason).inc()
+        self._closes[reason].inc()
         self.connection_duration_seconds.observe(duration_seconds)
 
     def relayed(self, bytes_: tuple[int, int], messages: tuple[int, int]) -> None:
         """Count what a session moved, to the upstream and to the client."""
-        for direction, size, count in zip(DIRECTIONS, bytes_, messages, strict=True):
-            self.bytes.labels(direction).inc(size)
-            self.messages.labels(direction).inc(count)
+        for (size_counter, count_counter), size, count in zip(self._directions, bytes_, messages, strict=True):
+            size_counter.inc(size)
+            count_counter.inc(count)
 
     def config_applied(self, content: str, version: int, timestamp_seconds: float) -> None:
         """Note that a version of the routes or revocations is in force since timestamp (Unix time)."""
@@ -106,8 +106,10 @@ class Metrics:
     def _declare_traffic(self) -> None:
         self.refusals = self._counter("ws_refusals", "Refusals before the 101.", reason=REFUSAL_REASONS)
         self.closes = self._counter("ws_closes", "Sessions ended.", reason=CLOSE_REASONS)
+        self._closes = {reason: self.closes.labels(reason) for reason in CLOSE_REASONS}
         self.messages = self._counter("ws_messages", "Messages relayed.", direction=DIRECTIONS)
         self.bytes = self._counter("ws_bytes", "Bytes relayed, as on the wire.", direction=DIRECTIONS)
+        self._directions = [(self.bytes.labels(each), self.messages.labels(each)) for each in DIRECTIONS]
         self.handshake_seconds = self._histogram(
             "ws_handshake_seconds", "From a request's headers to the 101 or the refusal.", HANDSHAKE_BUCKETS
         )

@@ -24,8 +24,8 @@ def _provider_missing(spec: WsRouteSpec, options: Options) -> str | None:
     if auth.mode != "Required" or auth.providers or options.has_environment_provider:
         return None
     return (
-        "no identity provider: give spec.auth.providers, or set JWKS_URL in the gateway's environment "
-        "(spec.auth.mode: Anonymous serves the route without tokens)"
+        "no identity provider: give the WsRoute spec.auth.providers, or set JWKS_URL in the gateway's "
+        "environment (spec.auth.mode: Anonymous serves the route without tokens)"
     )
 
 

@@ -14,9 +14,7 @@ each_definition = pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda 
 
 @pytest.mark.parametrize("path", generated_files())
 def test_a_generated_file_is_the_checked_in_one(path: str) -> None:
-    assert (ROOT / path).read_text() == generated_files()[path], (
-        "run `python -m wsgate_operator.resources.crd`"
-    )
+    assert (ROOT / path).read_text() == generated_files()[path], "run `python -m wsgate_operator.resources.crd`"
 
 
 def test_the_command_writes_every_file(tmp_path: Path) -> None:

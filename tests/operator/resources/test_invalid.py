@@ -30,8 +30,8 @@ def faults_of(spec: dict[str, Any]) -> list[str]:
         ),
         (
             {"timeouts": {"idleSeconds": "5s"}},
-                'spec.timeouts.idleSeconds: expected a whole number, found "5s"; '
-                "write a number without quotes, unit or fraction",
+            'spec.timeouts.idleSeconds: expected a whole number, found "5s"; '
+            "write a number without quotes, unit or fraction",
         ),
         (
             {"timeouts": {"idleSeconds": 1.5}},

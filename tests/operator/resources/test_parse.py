@@ -83,7 +83,10 @@ def test_an_object_as_the_api_server_shows_it_is_accepted() -> None:
         ({"kind": "TokenRevocaton"}, 'write "TokenRevocation"'),
         ({"apiVersion": "v1"}, "apiVersion: expected wsgate.dev/v1alpha1"),
         ({"sepc": {}}, 'sepc: unknown field; did you mean "spec"?'),
-        ({"metadata": {"name": "A_b"}}, 'metadata.name: expected a Kubernetes object name such as chat-route, found "A_b"'),
+        (
+            {"metadata": {"name": "A_b"}},
+            'metadata.name: expected a Kubernetes object name such as chat-route, found "A_b"',
+        ),
     ],
 )
 def test_a_fault_outside_the_spec_names_field_and_fix(change: dict[str, Any], says: str) -> None:
@@ -94,7 +97,7 @@ def test_a_fault_outside_the_spec_names_field_and_fix(change: dict[str, Any], sa
 
 
 def test_a_document_without_kind_names_what_to_add() -> None:
-    with pytest.raises(InvalidObject, match="kind: is missing; add apiVersion: wsgate.dev/v1alpha1"):
+    with pytest.raises(InvalidObject, match=r"^kind: is missing; add apiVersion: wsgate\.dev/v1alpha1"):
         parse_object({"spec": {}})
 
 

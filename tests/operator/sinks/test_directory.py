@@ -95,9 +95,7 @@ def test_a_restart_confirms_what_stands_without_a_new_version(tmp_path: Path) ->
     assert document(tmp_path, "revocations.yaml")["confirmedAt"] == 200.0
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_litter(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sink = DirectorySink(tmp_path)
     sink.write_routes([A])
 

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from wsgate_operator.sources.file_content import Content, read_content
 
-GOOD = "apiVersion: wsgate.dev/v1alpha1\nkind: WsRoute\nmetadata: {name: a}\nspec: {prefix: /a, upstream: 'ws://a'}\n"
+GOOD = (
+    "apiVersion: wsgate.dev/v1alpha1\nkind: WsRoute\nmetadata: {name: a}\nspec: {prefix: /a, upstream: 'ws://a'}\n"
+)
 
 
 def read(text: str) -> Content:
@@ -59,6 +61,4 @@ def test_a_list_of_entries_is_legacy() -> None:
 
 def test_a_scalar_is_no_object() -> None:
     (problem,) = read("just text").problems
-    assert str(problem) == (
-        'routes.yaml:1: expected an object, found "just text"; begin with apiVersion and kind'
-    )
+    assert str(problem) == ('routes.yaml:1: expected an object, found "just text"; begin with apiVersion and kind')

@@ -1,5 +1,7 @@
 """A record has its object's scope, and times that never revoke too little."""
 
+from typing import Any
+
 from tests.operator.objects import STANDALONE, revocation
 from wsgate_operator.translate.revocations import invalidity_of_revocation, record_of
 
@@ -11,15 +13,13 @@ def test_the_root_namespace_revokes_everywhere_and_others_at_home() -> None:
 
 
 def test_an_expiry_is_rounded_up_and_an_issue_time_down() -> None:
-    given = revocation(
-        subject="a", issuedBefore="1970-01-01T00:00:01.9Z", expiresAt="1970-01-01T00:00:02.1Z"
-    )
+    given = revocation(subject="a", issuedBefore="1970-01-01T00:00:01.9Z", expiresAt="1970-01-01T00:00:02.1Z")
     record = record_of(given, STANDALONE)
     assert (record.issued_before, record.expires_at) == (1, 3)
 
 
 def test_every_matcher_reaches_the_record() -> None:
-    spec = {
+    spec: dict[str, Any] = {
         "jti": "j",
         "subject": "s",
         "sessionID": "i",

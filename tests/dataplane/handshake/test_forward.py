@@ -1,0 +1,230 @@
+"""The upstream is sent an allowlist, the client what the upstream chose."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from wsgate_contract.route import Route
+from wsgate_dataplane.handshake.forward import (
+    switching_protocols,
+    switching_protocols_to_refuse,
+    upstream_headers,
+    upstream_offer,
+)
+from wsgate_dataplane.handshake.request import Request, WebSocketOffer
+from wsgate_dataplane.upstreams.answer import Answer
+from wsgate_dataplane.upstreams.dial import Target
+
+OFFER = WebSocketOffer("key", "accept", ("chat", "mqtt"), ("permessage-deflate",))
+PLAIN = WebSocketOffer("key", "accept", (), ())
+TARGET = Target.from_url("ws://backend.test:9000/ws")
+
+
+def route(**fields: Any) -> Route:
+    document = {"namespace": "shop", "name": "chat", "prefix": "/chat", "upstream": "ws://backend.test:9000/ws"}
+    return Route.from_document(document | fields)
+
+
+def request(*headers: tuple[str, str], is_secure: bool = False) -> Request:
+    kept = (("Host", "gateway.test"), *headers)
+    return Request("GET", "/chat", "", kept, "198.51.100.7", "r-1", is_secure=is_secure)
+
+
+def sent(
+    *headers: tuple[str, str],
+    to: Route | None = None,
+    offer: WebSocketOffer = PLAIN,
+    cookie_name: str | None = None,
+    is_secure: bool = False,
+) -> list[tuple[str, str]]:
+    """What goes upstream of a request with these headers."""
+    asked = request(*headers, is_secure=is_secure)
+    return list(upstream_headers(to or route(), TARGET, asked, offer, cookie_name))
+
+
+def values(headers: Iterable[tuple[str, str]], name: str) -> list[str]:
+    return [value for found, value in headers if found.lower() == name.lower()]
+
+
+OWN = [
+    ("Host", "backend.test:9000"),
+    ("Upgrade", "websocket"),
+    ("Connection", "Upgrade"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "key"),
+    ("X-Request-Id", "r-1"),
+    ("X-Forwarded-For", "198.51.100.7"),
+    ("X-Forwarded-Host", "gateway.test"),
+    ("X-Forwarded-Proto", "http"),
+]
+
+
+def test_a_bare_request_goes_upstream_with_the_gateways_own_headers_alone() -> None:
+    assert sent() == OWN
+
+
+def test_the_headers_of_the_allowlist_pass_as_they_are() -> None:
+    passed = [
+        ("Origin", "https://app.test"),
+        ("user-agent", "browser/1 (ä)"),
+        ("Accept-Language", "de"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("tracestate", "a=1"),
+    ]
+    assert sent(*passed) == OWN + passed
+
+
+HOSTILE = [
+    "X-User-Roles",
+    "X_User_Roles",
+    "X-Forwarded-For",
+    "X_Forwarded_For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "Forwarded",
+    "X-Request-Id",
+    "X-Real-IP",
+    "X-Remote-User",
+    "Connection",
+    "Keep-Alive",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Content-Length",
+    "Proxy-Authorization",
+    "Proxy-Connection",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Version",
+    "Sec-WebSocket-Accept",
+    "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Extensions",
+    "Accept",
+    "X-Anything",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_whatever_is_not_allowed_does_not_pass(name: str) -> None:
+    assert sent((name, "forged"), (name.upper(), "forged"), (name.lower(), "forged")) == OWN
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if not name.startswith(("X-Re", "X-A", "Acc")) and "_" not in name])
+def test_naming_a_header_of_the_gateway_or_of_one_hop_does_not_bring_it_back(name: str) -> None:
+    named = route(auth={"forward": {"requestHeaders": [name]}})
+    assert sent((name, "forged"), (name.replace("-", "_"), "forged"), to=named) == OWN
+
+
+def test_a_named_header_passes_in_any_case_with_its_duplicates_but_not_in_another_spelling() -> None:
+    named = route(auth={"forward": {"requestHeaders": ["X-Tenant"]}})
+    headers = sent(("x-tenant", "a"), ("X-TENANT", "b"), ("X_Tenant", "c"), ("X-Tenants", "d"), to=named)
+    assert headers == [*OWN, ("x-tenant", "a"), ("X-TENANT", "b")]
+
+
+@pytest.mark.parametrize("name", ["X-Roles", "x-plan", "X_Roles", "X_PLAN", "x_user_roles", "X-User-Roles"])
+def test_a_client_cannot_send_an_identity_header_in_either_spelling_even_if_it_is_named(name: str) -> None:
+    forward = {
+        "roles": {"header": "X-Roles"},
+        "claimToHeaders": [{"claim": "plan", "header": "X-Plan"}],
+        "requestHeaders": ["X-Roles", "X-Plan", "X-User-Roles"],
+    }
+    assert sent((name, "admin"), to=route(auth={"forward": forward})) == OWN
+
+
+def test_an_identity_header_that_would_pass_by_itself_is_dropped() -> None:
+    forward = {"roles": {"header": "User-Agent"}, "claimToHeaders": [{"claim": "t", "header": "Tracestate"}]}
+    assert sent(("User-Agent", "admin"), ("tracestate", "t=1"), to=route(auth={"forward": forward})) == OWN
+
+
+def test_the_tokens_cookie_is_removed_and_the_others_are_kept() -> None:
+    headers = sent(("Cookie", "a=1; session=ey.J.x; b=2"), ("cookie", "session=ey.J.x"), cookie_name="session")
+    (kept,) = values(headers, "cookie")
+    assert [pair.strip() for pair in kept.split(";")] == ["a=1", "b=2"]
+
+
+def test_without_a_token_cookie_all_cookies_are_kept() -> None:
+    assert values(sent(("Cookie", "a=1; session=x")), "cookie") == ["a=1; session=x"]
+
+
+def test_authorization_is_forwarded_unless_the_route_strips_it() -> None:
+    assert values(sent(("authorization", "Bearer t")), "Authorization") == ["Bearer t"]
+    stripping = route(auth={"forward": {"authorization": "Strip", "requestHeaders": ["Authorization"]}})
+    assert sent(("authorization", "Bearer t"), ("AUTHORIZATION", "Basic x"), to=stripping) == OWN
+
+
+def test_the_host_is_the_upstreams_or_the_clients() -> None:
+    assert values(sent(), "Host") == ["backend.test:9000"]
+    original = sent(to=route(hostHeader="Original"))
+    assert values(original, "Host") == values(original, "X-Forwarded-Host") == ["gateway.test"]
+
+
+def test_the_clients_own_tls_is_told_upstream() -> None:
+    assert values(sent(is_secure=True), "X-Forwarded-Proto") == ["https"]
+
+
+def test_the_offer_goes_upstream_in_order() -> None:
+    headers = sent(offer=OFFER)
+    assert values(headers, "Sec-WebSocket-Protocol") == ["chat, mqtt"]
+    assert values(headers, "Sec-WebSocket-Extensions") == ["permessage-deflate"]
+    assert upstream_offer(route(), OFFER).subprotocols == ("chat", "mqtt")
+
+
+def test_without_copying_no_subprotocol_is_offered_upstream() -> None:
+    keeping = route(copySubProtocol=False)
+    assert values(sent(offer=OFFER, to=keeping), "Sec-WebSocket-Protocol") == []
+    assert upstream_offer(keeping, OFFER).subprotocols == ()
+    assert upstream_offer(keeping, OFFER).extensions == ("permessage-deflate",)
+
+
+def head_of(answer: bytes) -> tuple[str, dict[str, list[str]]]:
+    """Status line and header values of an answer; nothing follows its blank line."""
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    assert rest == b""
+    status, *lines = head.decode("latin-1").split("\r\n")
+    fields: dict[str, list[str]] = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        fields.setdefault(name, []).append(value)
+    return status, fields
+
+
+PLAIN_101 = {
+    "Upgrade": ["websocket"],
+    "Connection": ["Upgrade"],
+    "Sec-WebSocket-Accept": ["accept"],
+    "X-Request-Id": ["r-1"],
+}
+
+
+def test_the_clients_101_proves_the_clients_key() -> None:
+    status, fields = head_of(switching_protocols(route(), PLAIN, Answer(None, None), "r-1"))
+    assert status == "HTTP/1.1 101 Switching Protocols"
+    assert fields == PLAIN_101
+
+
+def test_the_clients_101_says_what_the_upstream_chose_and_hands_on_its_cookies() -> None:
+    answer = Answer("mqtt", "permessage-deflate; x=1", ("node=\xe4", "zone=b; Path=/"))
+    _, fields = head_of(switching_protocols(route(), OFFER, answer, "r-1"))
+    assert fields == PLAIN_101 | {
+        "Set-Cookie": ["node=\xe4", "zone=b; Path=/"],
+        "Sec-WebSocket-Protocol": ["mqtt"],
+        "Sec-WebSocket-Extensions": ["permessage-deflate; x=1"],
+    }
+
+
+def test_an_upstream_that_chose_no_subprotocol_is_not_overruled() -> None:
+    assert head_of(switching_protocols(route(), OFFER, Answer(None, None), "r-1"))[1] == PLAIN_101
+
+
+@pytest.mark.parametrize(("offer", "chosen"), [(OFFER, ["chat"]), (PLAIN, [])], ids=["some", "none"])
+def test_without_copying_the_client_is_answered_with_its_first_subprotocol(
+    offer: WebSocketOffer, chosen: list[str]
+) -> None:
+    _, fields = head_of(switching_protocols(route(copySubProtocol=False), offer, Answer(None, None), "r-1"))
+    assert fields.get("Sec-WebSocket-Protocol", []) == chosen
+
+
+def test_a_101_that_only_refuses_echoes_the_first_subprotocol_and_no_extension() -> None:
+    _, fields = head_of(switching_protocols_to_refuse(OFFER, "r-1"))
+    assert fields == PLAIN_101 | {"Sec-WebSocket-Protocol": ["chat"]}
+    assert head_of(switching_protocols_to_refuse(PLAIN, "r-1"))[1] == PLAIN_101

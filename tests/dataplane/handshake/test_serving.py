@@ -1,0 +1,222 @@
+"""A route is served with the environment's defaults, its own fields first; an unreadable one never fails open."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsgate_contract.route import Route
+from wsgate_dataplane.handshake.serving import Catalogue, Serving, build_catalogue, make_serving
+from wsgate_dataplane.settings import Settings
+from wsgate_dataplane.snapshot.files import InvalidRoute, RoutesFile
+
+SETTINGS = Settings.load(
+    {
+        "JWKS_URL": "https://idp.test/certs",
+        "JWT_EXPECTED_ISSUER": "https://idp.test",
+        "JWT_EXPECTED_AUDIENCE": "gateway",
+        "JWT_VALID_ALGORITHMS": "ES256",
+        "WS_IDLE_TIMEOUT_SECONDS": "40",
+        "WS_WRITE_TIMEOUT_SECONDS": "7",
+        "WS_CONTROL_TIMEOUT_SECONDS": "3",
+        "WS_ALLOWED_ORIGINS": "*.example.com",
+        "INGRESS_HOST": "ws.example.com",
+    }
+)
+CHAT: dict[str, Any] = {"namespace": "shop", "name": "chat", "prefix": "/chat", "upstream": "ws://chat.test/ws"}
+PROVIDER = {"issuer": "https://own.test", "audiences": ["own"], "jwks": {"uri": "https://own.test/certs"}}
+
+
+def route(**fields: Any) -> Route:
+    return Route.from_document(CHAT | fields)
+
+
+def serving(**fields: Any) -> Serving:
+    return make_serving(route(**fields), SETTINGS)
+
+
+def file_of(*routes: Route, invalid: tuple[InvalidRoute, ...] = (), version: int = 1) -> RoutesFile:
+    return RoutesFile(version, "digest", routes, invalid)
+
+
+def unreadable(**fields: Any) -> InvalidRoute:
+    return InvalidRoute("shop/chat", CHAT | {"newField": 1} | fields, "newField: unknown")
+
+
+def test_the_environments_defaults_fill_what_the_route_leaves_open() -> None:
+    made = serving()
+    limits = made.limits
+    assert (limits.idle_seconds, limits.ping_seconds, limits.write_seconds) == (40, 20, 7)
+    assert (limits.close_seconds, limits.max_message_bytes) == (3, 1048576)
+    assert made.origins == ("*.example.com",)
+    assert made.exact_hosts == ("ws.example.com",)
+    (provider,) = made.providers
+    assert (provider.issuer, provider.jwks_uri) == ("https://idp.test", "https://idp.test/certs")
+    assert (provider.audiences, provider.algorithms, provider.scope) == (("gateway",), ("ES256",), "root")
+
+
+def test_a_routes_own_fields_win_over_the_environment() -> None:
+    made = serving(
+        timeouts={"idleSeconds": 100, "pingSeconds": 9, "writeSeconds": 11},
+        limits={"maxMessageBytes": 5},
+        origins=["https://own.test"],
+        hostnames=["own.test", "*.own.test"],
+        auth={"providers": [PROVIDER]},
+    )
+    limits = made.limits
+    assert (limits.idle_seconds, limits.ping_seconds, limits.write_seconds) == (100, 9, 11)
+    assert limits.max_message_bytes == 5
+    assert made.origins == ("https://own.test",)
+    assert made.exact_hosts == ("own.test",), "a wildcard is no exact host, nor is the ingress's here"
+    (provider,) = made.providers
+    assert (provider.issuer, provider.audiences, provider.scope) == ("https://own.test", ("own",), "shop")
+
+
+def test_pings_go_at_half_of_the_routes_own_idle_time() -> None:
+    assert serving(timeouts={"idleSeconds": 10}).limits.ping_seconds == 5
+
+
+def test_a_wildcard_route_does_not_take_the_ingress_host() -> None:
+    assert serving(hostnames=["*.own.test"]).exact_hosts == ()
+
+
+def test_an_anonymous_route_has_no_providers_and_neither_has_one_that_nobody_gave() -> None:
+    assert serving(auth={"mode": "Anonymous", "providers": [PROVIDER]}).providers == ()
+    assert make_serving(route(), Settings.load({})).providers == ()
+
+
+def test_one_tenants_provider_is_another_one_than_the_same_of_another_tenant() -> None:
+    mine = serving(auth={"providers": [PROVIDER]}).providers[0]
+    theirs = serving(namespace="bank", auth={"providers": [PROVIDER]}).providers[0]
+    assert mine.provider_id != theirs.provider_id
+
+
+def test_an_encrypted_upstream_is_always_verified_and_a_plain_one_has_no_tls() -> None:
+    made = serving(upstream=None, upstreams=[{"url": "wss://a.test"}, {"url": "ws://b.test"}, {"url": "wss://c.test"}])
+    first, plain, third = (target for target, _ in made.targets)
+    assert first.tls is not None
+    assert first.tls is third.tls, "one context for all: it is costly"
+    assert first.tls.check_hostname
+    assert (first.server_name, third.server_name) == ("a.test", "c.test")
+    assert (plain.tls, plain.server_name) == (None, None)
+
+
+def test_the_name_to_verify_can_be_another_than_the_urls() -> None:
+    made = serving(upstream="wss://10.0.0.1", upstreamTLS={"serverName": "chat.test"})
+    assert made.targets[0][0].server_name == "chat.test"
+
+
+def weighted(*weights: int) -> Serving:
+    upstreams = [{"url": f"ws://{number}.test", "weight": weight} for number, weight in enumerate(weights)]
+    return serving(upstream=None, upstreams=upstreams)
+
+
+def test_sessions_are_shared_by_weight() -> None:
+    made = weighted(1, 0, 3)
+    chosen = Counter(made.choose_target(step / 1000).host for step in range(1000))
+    assert chosen == {"0.test": 250, "2.test": 750}
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=16), st.floats(0, 1, exclude_max=True))
+def test_a_weight_of_zero_is_never_chosen_unless_all_are_zero(weights: list[int], random: float) -> None:
+    chosen = weighted(*weights).choose_target(random).host
+    if any(weights):
+        assert weights[int(chosen.partition(".")[0])] > 0
+    else:
+        assert chosen == "0.test"
+
+
+def test_a_catalogue_finds_a_route_and_what_it_needs() -> None:
+    catalogue = build_catalogue(file_of(route(), version=4), Catalogue(), SETTINGS)
+    found = catalogue.table.match("any.test", "/chat/room")
+    assert found is not None
+    assert catalogue.servings[found.key].route == route()
+    assert catalogue.version == 4
+    assert catalogue.provider_ids == {catalogue.servings["shop/chat"].providers[0].provider_id}
+
+
+def test_an_unchanged_route_is_not_built_again_and_a_changed_one_is() -> None:
+    before = build_catalogue(file_of(route(), route(name="room", prefix="/room")), Catalogue(), SETTINGS)
+    after = build_catalogue(file_of(route(appendPath=True), route(name="room", prefix="/room")), before, SETTINGS)
+    assert after.servings["shop/room"] is before.servings["shop/room"]
+    assert after.servings["shop/chat"].route.append_path
+
+
+def test_a_route_that_is_gone_is_no_longer_matched() -> None:
+    before = build_catalogue(file_of(route()), Catalogue(), SETTINGS)
+    after = build_catalogue(file_of(), before, SETTINGS)
+    assert after.table.match("any.test", "/chat") is None
+    assert after.servings == {}
+
+
+def test_an_unreadable_route_keeps_its_last_good_form() -> None:
+    before = build_catalogue(file_of(route()), Catalogue(), SETTINGS)
+    after = build_catalogue(file_of(invalid=(unreadable(prefix="/moved"),), version=2), before, SETTINGS)
+    assert after.servings["shop/chat"] is before.servings["shop/chat"]
+    assert after.table.match("any.test", "/chat") == route()
+    assert [invalid.key for invalid in after.invalid] == ["shop/chat"]
+
+
+def test_an_unreadable_route_without_a_good_form_keeps_its_address_from_a_shorter_prefix() -> None:
+    wide = route(name="wide", prefix="/", auth={"mode": "Anonymous"})
+    catalogue = build_catalogue(file_of(wide, invalid=(unreadable(),)), Catalogue(), SETTINGS)
+    found = catalogue.table.match("any.test", "/chat/room")
+    assert found is not None
+    # Matched but not served: answered 503.
+    assert found.key == "shop/chat"
+    assert "shop/chat" not in catalogue.servings
+    assert catalogue.table.match("any.test", "/other") == wide
+
+
+def test_an_unreadable_route_that_became_readable_is_served() -> None:
+    before = build_catalogue(file_of(invalid=(unreadable(),)), Catalogue(), SETTINGS)
+    after = build_catalogue(file_of(route()), before, SETTINGS)
+    assert after.servings["shop/chat"].route == route()
+    assert after.invalid == ()
+
+
+@pytest.mark.parametrize("change", [{"prefix": 5}, {"prefix": None}, {"hostnames": ["not a host"]}, {"name": ""}], ids=str)
+def test_an_unreadable_address_does_not_hold_up_the_other_routes(change: dict[str, Any]) -> None:
+    other = route(name="room", prefix="/room")
+    catalogue = build_catalogue(file_of(other, invalid=(unreadable(**change),)), Catalogue(), SETTINGS)
+    assert catalogue.table.match("any.test", "/room") == other
+
+
+UNUSABLE = [
+    {"upstream": "wss://chat.test", "upstreamTLS": {"caBundle": "no PEM"}},
+    {"upstream": "ws://[::1/ws"},
+    {"upstream": "ws://chat.test:99999/ws"},
+    {"upstream": "ws://chat.test:port/ws"},
+    {"upstream": "ws://:8080/ws"},
+]
+
+
+@pytest.mark.parametrize("change", UNUSABLE, ids=str)
+def test_a_readable_route_that_cannot_be_served_is_refused_alone(change: dict[str, Any]) -> None:
+    other = route(name="room", prefix="/room")
+    catalogue = build_catalogue(file_of(route(**change), other), Catalogue(), SETTINGS)
+    assert set(catalogue.servings) == {"shop/room"}
+    found = catalogue.table.match("any.test", "/chat")
+    assert found is not None
+    assert found.key == "shop/chat"
+    (invalid,) = catalogue.invalid
+    assert invalid.key == "shop/chat"
+    assert invalid.detail
+
+
+@pytest.mark.parametrize("change", UNUSABLE, ids=str)
+def test_a_readable_route_that_cannot_be_served_keeps_its_last_good_form(change: dict[str, Any]) -> None:
+    before = build_catalogue(file_of(route()), Catalogue(), SETTINGS)
+    after = build_catalogue(file_of(route(**change)), before, SETTINGS)
+    assert after.servings["shop/chat"] is before.servings["shop/chat"]
+    assert after.table.match("any.test", "/chat") == route()
+
+
+def test_building_leaves_the_previous_catalogue_as_it_was() -> None:
+    before = build_catalogue(file_of(route()), Catalogue(), SETTINGS)
+    kept = replace(before, servings=dict(before.servings))
+    build_catalogue(file_of(invalid=(unreadable(),)), before, SETTINGS)
+    assert before == kept

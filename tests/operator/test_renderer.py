@@ -1,0 +1,244 @@
+"""From files to rendered files: at start all or nothing, afterwards the last good version."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.operator.objects import STANDALONE, document
+from wsgate_operator.renderer import FirstLoadError, Renderer
+from wsgate_operator.sinks.directory import CONFIRM_INTERVAL_SECONDS, DirectorySink
+from wsgate_operator.sources.files import FileSource
+from wsgate_operator.translate.verdict import Reason, Verdict
+
+DEADLINE_SECONDS = 10.0
+
+
+@dataclass
+class House:
+    """A folder of objects, a renderer over it, and what it wrote."""
+
+    root: Path
+    now: float = 1000.0
+    verdicts: list[tuple[Verdict, ...]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.config = self.root / "config"
+        self.config.mkdir()
+        source = FileSource(self.config, STANDALONE.root_namespace)
+        sink = DirectorySink(self.root / "out")
+        self.renderer = Renderer(source, sink, STANDALONE, lambda: self.now, self.verdicts.append)
+
+    def put(self, name: str, kind: str = "WsRoute", **spec: Any) -> None:
+        if kind == "WsRoute":
+            spec = {"prefix": f"/{name}", "upstream": "ws://a", **spec}
+        self.put_text(f"{name}.yaml", yaml.safe_dump(document(kind, name, spec)))
+
+    def put_text(self, name: str, text: str) -> None:
+        (self.config / ".draft").write_text(text)
+        (self.config / ".draft").rename(self.config / name)
+
+    def written(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = yaml.safe_load((self.root / "out" / name).read_text())
+        return found
+
+    def served(self) -> list[str]:
+        return [route["name"] for route in self.written("routes.yaml")["routes"]]
+
+    def revoked(self) -> list[str]:
+        return [record["id"] for record in self.written("revocations.yaml")["revocations"]]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+class Lines(logging.Handler):
+    """The log as a list; on the logger itself, since a configured one does not propagate to caplog."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+    def fields_of(self, message: str) -> list[dict[str, Any]]:
+        """The fields of each line with the message."""
+        return [record.__dict__["fields"] for record in self.records if record.getMessage() == message]
+
+
+@pytest.fixture
+def logs() -> Iterator[Lines]:
+    logger, lines = logging.getLogger("wsgate.operator"), Lines()
+    logger.addHandler(lines)
+    logger.setLevel(logging.INFO)
+    yield lines
+    logger.setLevel(logging.NOTSET)
+    logger.removeHandler(lines)
+
+
+def test_the_first_pass_writes_routes_and_revocations(house: House) -> None:
+    house.put("chat")
+    house.put("r", "TokenRevocation", jti="x")
+    rendered = house.renderer.render()
+    assert (house.served(), house.revoked(), rendered.routes_version) == (["chat"], ["default/r"], 1)
+    assert house.written("revocations.yaml")["confirmedAt"] == 1000.0
+    assert [verdict.key for verdict in house.verdicts[-1]] == ["default/chat", "default/r"]
+
+
+def test_the_first_pass_refuses_every_fault_at_once_and_writes_nothing(house: House) -> None:
+    house.put("chat", prefix="chat")
+    house.put("mqtt", protocol="MQTT")
+    house.put_text("broken.yaml", "a: [")
+    house.put("r", "TokenRevocation")
+    with pytest.raises(FirstLoadError) as caught:
+        house.renderer.render()
+    faults = "\n".join(caught.value.faults)
+    assert len(caught.value.faults) == 4
+    for said in ("chat.yaml:7: spec.prefix", "broken.yaml:", "r.yaml:6: spec: nothing selects a token"):
+        assert said in faults
+    assert "mqtt.yaml:1: WsRoute default/mqtt: spec.protocol: MQTT is not supported yet" in faults
+    assert not (house.root / "out").exists()
+
+
+def test_a_missing_folder_is_a_fault_at_start(house: House) -> None:
+    house.config.rmdir()
+    with pytest.raises(FirstLoadError, match="cannot be read"):
+        house.renderer.render()
+
+
+def test_a_conflict_is_no_fault_at_start(house: House, logs: Lines) -> None:
+    house.put("a", prefix="/same")
+    house.put("b", prefix="/same")
+    house.renderer.render()
+    assert house.served() == ["a"]
+    accepted, conflict = logs.fields_of("verdict-changed")
+    assert (accepted["reason"], accepted["place"]) == ("Accepted", "a.yaml:1")
+    assert (conflict["reason"], conflict["place"]) == ("Conflict", "b.yaml:1")
+    assert [found.levelname for found in logs.records if found.getMessage() == "verdict-changed"] == [
+        "INFO",
+        "WARNING",
+    ]
+
+
+def test_a_changed_file_is_rendered_at_the_next_poll(house: House) -> None:
+    house.put("chat")
+    house.renderer.render()
+    house.put("more")
+    house.put("r", "TokenRevocation", jti="x")
+    house.renderer.poll()
+    assert (house.served(), house.revoked()) == (["chat", "more"], ["default/r"])
+    assert house.written("routes.yaml")["version"] == 2
+
+
+def test_a_file_that_breaks_keeps_its_part_while_the_others_go_on(house: House, logs: Lines) -> None:
+    house.put("chat")
+    house.put("r", "TokenRevocation", jti="x")
+    house.renderer.render()
+    house.put("chat", prefix="chat")
+    house.put_text("r.yaml", "kind: [")
+    house.put("more")
+    for _ in range(3):
+        house.renderer.poll()
+    assert (house.served(), house.revoked()) == (["chat", "more"], ["default/r"])
+    problems = logs.fields_of("config-problem")
+    assert [record["file"] for record in problems] == ["chat.yaml", "r.yaml"]
+    assert problems[0]["field"] == "spec.prefix"
+    assert problems[0]["fix"] == 'begin it with "/"'
+
+
+def test_a_problem_that_comes_back_is_logged_again(house: House, logs: Lines) -> None:
+    house.put("chat")
+    house.renderer.render()
+    for prefix in ("chat", "/chat", "chat"):
+        house.put("chat", prefix=prefix)
+        house.renderer.poll()
+    assert len(logs.fields_of("config-problem")) == 2
+
+
+def test_a_route_that_turns_invalid_keeps_its_last_accepted_version(house: House) -> None:
+    house.put("chat")
+    house.renderer.render()
+    house.put("chat", protocol="MQTT")
+    house.renderer.poll()
+    assert house.served() == ["chat"]
+    assert [verdict.reason for verdict in house.verdicts[-1]] == [Reason.INVALID]
+
+
+def test_verdicts_are_told_only_when_some_changed(house: House, logs: Lines) -> None:
+    house.put("chat")
+    house.renderer.render()
+    house.put("chat", upstream="ws://b")
+    house.renderer.poll()
+    assert len(house.verdicts) == 1
+    (house.config / "chat.yaml").unlink()
+    house.renderer.poll()
+    house.renderer.poll()
+    assert house.verdicts[1:] == [()]
+    assert len(logs.fields_of("verdict-changed")) == 1
+
+
+def test_the_revocations_are_confirmed_while_a_file_is_broken(house: House) -> None:
+    house.put("r", "TokenRevocation", jti="x")
+    house.renderer.render()
+    house.put_text("r.yaml", "kind: [")
+    for _ in range(3):
+        house.now += CONFIRM_INTERVAL_SECONDS
+        house.renderer.poll()
+        assert house.written("revocations.yaml")["confirmedAt"] == house.now
+    assert house.revoked() == ["default/r"]
+
+
+def test_a_write_that_failed_is_told_once_and_tried_again(
+    house: House, logs: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.put("chat")
+    house.renderer.render()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", full)
+        house.put("more")
+        for _ in range(3):
+            house.renderer.poll()
+        assert house.served() == ["chat"]
+    (record,) = logs.fields_of("config-problem")
+    assert "cannot be written" in record["problem"]
+    house.renderer.poll()
+    assert house.served() == ["chat", "more"]
+
+
+async def until_served(house: House, names: list[str]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (house.root / "out" / "routes.yaml").exists() or house.served() != names:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def test_running_it_follows_the_folder_until_it_is_cancelled(house: House) -> None:
+    async def scenario() -> None:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(house.renderer.run())
+            await until_served(house, ["chat"])
+            house.put("more")
+            await until_served(house, ["chat", "more"])
+            running.cancel()
+
+    house.put("chat")
+    asyncio.run(scenario())
+
+
+def test_running_it_over_faults_raises_them(house: House) -> None:
+    house.put("chat", prefix="chat")
+    with pytest.raises(FirstLoadError):
+        asyncio.run(house.renderer.run())
