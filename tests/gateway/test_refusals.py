@@ -141,8 +141,13 @@ async def _lies(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def test_a_bad_upstream_is_told_before_the_101(
     tmp_path: Path, behaviour: Behaviour, status: int, reason: str
 ) -> None:
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await behaviour(reader, writer)
+        await reader.read()
+        writer.close()
+
     world = World(tmp_path)
-    server = await asyncio.start_server(behaviour, "127.0.0.1", 0)
+    server = await asyncio.start_server(behave, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
         world.route(upstream=f"ws://127.0.0.1:{port}/", timeouts={"handshakeSeconds": 1})

@@ -5,7 +5,7 @@ import functools
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import aiohttp
 import websockets.asyncio.client
 import websockets.asyncio.server
 import yaml
+import yarl
 from websockets.asyncio.server import ServerConnection
 
 from wsgate_cli.devkey import DevelopmentKey, provider
@@ -53,7 +54,7 @@ class Refusal:
     """An HTTP answer instead of a 101."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     problem: dict[str, Any]
 
     @property
@@ -155,10 +156,11 @@ class World:
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         async with aiohttp.ClientSession() as http:
-            url = self.url.replace("ws:", "http:") + path
+            # encoded: the path goes out as it is written, dot segments included.
+            url = yarl.URL(self.url.replace("ws:", "http:") + path, encoded=True)
             async with http.get(url, headers=sent) as response:
                 assert response.status != 101, "the session was opened"
-                return Refusal(response.status, dict(response.headers), json.loads(await response.read()))
+                return Refusal(response.status, response.headers, json.loads(await response.read()))
 
     async def metrics(self) -> dict[str, float]:
         """The samples of the metrics page by name and labels."""

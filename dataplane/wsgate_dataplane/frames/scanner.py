@@ -5,6 +5,7 @@ What may be forwarded is returned; a header is held back until it is complete an
 so that whatever the gateway says next stands on a frame boundary.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -48,6 +49,20 @@ def _kinds(*, extensions: bool) -> bytes:
     return bytes(kinds)
 
 
+_IN_FRAGMENTS = bytes([_OTHER]) * 256
+"""Inside a fragmented message every header is looked at."""
+
+
+@functools.cache
+def _steps(mask_bit: int, max_message_bytes: int) -> bytes:
+    """What each second byte says of a short frame: its whole size, or 0 where it must be looked at."""
+    overhead = 6 if mask_bit else 2
+    steps = bytearray(256)
+    for length in range(min(125, max_message_bytes) + 1):
+        steps[mask_bit | length] = overhead + length
+    return bytes(steps)
+
+
 _KINDS = {extensions: _kinds(extensions=extensions) for extensions in (False, True)}
 
 
@@ -64,6 +79,7 @@ class Scanner:
         "_fragments",
         "_head",
         "_kinds",
+        "_kinds_now",
         "_mask_bit",
         "_max_control",
         "_max_fragments",
@@ -71,6 +87,7 @@ class Scanner:
         "_message_bytes",
         "_overhead",
         "_remaining",
+        "_steps",
         "close_code",
         "is_stopped",
         "messages",
@@ -89,7 +106,7 @@ class Scanner:
     ) -> None:
         self._mask_bit = 0x80 if masked else 0
         self._overhead = 6 if masked else 2
-        self._kinds = _KINDS[extensions]
+        self._kinds = self._kinds_now = _KINDS[extensions]
         self._clock = clock
         self._remaining = 0
         self._head = b""
@@ -108,6 +125,7 @@ class Scanner:
     def set_limits(self, max_message_bytes: int, max_fragments: int, max_control_frames_per_second: int) -> None:
         """Replace the limits from the next header on."""
         self._max_message = max_message_bytes
+        self._steps = _steps(self._mask_bit, min(125, max_message_bytes))
         self._max_fragments = max_fragments
         self._max_control = max_control_frames_per_second
 
@@ -125,29 +143,31 @@ class Scanner:
             self._head = b""
         size = len(data)
         position = self._remaining
-        overhead = self._overhead
-        last = size - overhead
-        mask_bit, kinds, limit = self._mask_bit, self._kinds, self._max_message
+        last = size - self._overhead
+        # The common case, a short unfragmented message, costs four look-ups and two additions.
+        steps, kinds, messages = self._steps, self._kinds_now, 0
         while position <= last:
-            length = data[position + 1] ^ mask_bit
-            if length < 126 and length <= limit and not kinds[data[position]] and not self._fragments:
-                # The common case: a short unfragmented message.
-                self.messages += 1
-                position += overhead + length
+            step = steps[data[position + 1]]
+            if step and not kinds[data[position]]:
+                messages += 1
+                position += step
                 continue
-            end = self._frame(data, position, length)
+            end = self._frame(data, position, data[position + 1] ^ self._mask_bit)
             if self.is_stopped:
+                self.messages += messages
                 self._remaining = 0
                 return data[:end]
             if end < 0:
                 break
             position = end
+            kinds = self._kinds_now
+        self.messages += messages
         if position >= size:
             self._remaining = position - size
             return data
         self._remaining = 0
         self._head = data[position:]
-        if size - position > 1 and self._is_wrong(data[position], data[position + 1] ^ mask_bit):
+        if size - position > 1 and self._is_wrong(data[position], data[position + 1] ^ self._mask_bit):
             self._head = b""
         return data[:position]
 
@@ -188,6 +208,9 @@ class Scanner:
         if first & 0x80:
             self.messages += 1
             self._fragments = self._message_bytes = 0
+            self._kinds_now = self._kinds
+        else:
+            self._kinds_now = _IN_FRAGMENTS
         return position + header + length
 
     def _control_frame(self, data: bytes, position: int, opcode: int, length: int) -> int:

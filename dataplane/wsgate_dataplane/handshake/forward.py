@@ -47,7 +47,7 @@ def upstream_headers(
         headers.append(("Sec-WebSocket-Extensions", ", ".join(sent.extensions)))
     forward = route.auth.forward
     identity = {forward.roles.header.lower(), *(each.header.lower() for each in forward.claim_to_headers)}
-    named = {header.lower() for header in forward.request_headers} - identity
+    passed = {*PASSED, *(header.lower() for header in forward.request_headers if _may_pass(header.lower()))} - identity
     for name, value in request.headers:
         lowered = name.lower()
         if lowered == "cookie":
@@ -57,7 +57,7 @@ def upstream_headers(
         elif lowered == "authorization":
             if forward.authorization == "Forward":
                 headers.append((name, value))
-        elif lowered in PASSED or (lowered in named and _may_pass(lowered)):
+        elif lowered in passed:
             headers.append((name, value))
     return tuple(headers)
 

@@ -43,6 +43,8 @@ class Catalogue:
     servings: Mapping[str, Serving] = field(default_factory=dict)
     """By the route's key; a route that is matched but missing here could not be read."""
     version: int = 0
+    invalid: tuple[InvalidRoute, ...] = ()
+    """Routes that could not be read, or not be made ready to serve."""
 
     @property
     def provider_ids(self) -> set[str]:
@@ -51,19 +53,25 @@ class Catalogue:
 
 
 def build_catalogue(file: RoutesFile, previous: Catalogue, settings: Settings) -> Catalogue:
-    """A route that cannot be read keeps its last good form; without one its prefix is answered 503."""
+    """A route that cannot be served keeps its last good form; without one its prefix is answered 503."""
     servings: dict[str, Serving] = {}
+    refused = list(file.invalid)
     for route in file.routes:
         old = previous.servings.get(route.key)
-        servings[route.key] = old if old is not None and old.route == route else make_serving(route, settings)
+        try:
+            servings[route.key] = old if old is not None and old.route == route else make_serving(route, settings)
+        except (ValueError, OSError) as error:
+            # One tenant's bad port or CA bundle must not hold up the others' routes.
+            refused.append(InvalidRoute(route.key, route.to_document(), str(error)))
     placeholders: list[Route] = []
-    for invalid in file.invalid:
+    for invalid in refused:
         if old := previous.servings.get(invalid.key):
             servings[invalid.key] = old
         elif placeholder := _placeholder(invalid):
             placeholders.append(placeholder)
     routes = [serving.route for serving in servings.values()]
-    return Catalogue(RouteTable.build([*routes, *placeholders]), servings, file.version)
+    table = RouteTable.build([*routes, *placeholders])
+    return Catalogue(table, servings, file.version, tuple(refused))
 
 
 def _placeholder(invalid: InvalidRoute) -> Route | None:
@@ -77,7 +85,10 @@ def _placeholder(invalid: InvalidRoute) -> Route | None:
 
 
 def make_serving(route: Route, settings: Settings) -> Serving:
-    """Fill in the environment's defaults; a route's own field wins."""
+    """Fill in the environment's defaults; a route's own field wins.
+
+    Raises ValueError for an upstream that cannot be dialled, OSError for a CA bundle that is not PEM.
+    """
     timeouts, limits = route.timeouts, route.limits
     idle = timeouts.idle_seconds or settings.ws_idle_timeout_seconds
     exact = tuple(host for host in route.hostnames if not host.startswith("*."))

@@ -136,8 +136,10 @@ class Location:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext | bool:
-        # True: aiohttp's own context with the system's authorities.
-        return ssl.create_default_context(cadata=self.ca_bundle) if self.ca_bundle else True
+        if not self.ca_bundle:
+            return True  # aiohttp's own context, with the system's authorities
+        # ssl wants ASCII; what PEM bundles have beyond it stands in comments between certificates.
+        return ssl.create_default_context(cadata=self.ca_bundle.encode("ascii", "replace").decode("ascii"))
 
 
 class FetchedKeys:

@@ -70,7 +70,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
-    if len(text) > INTEGER_DIGITS_MAX:
+    if len(text.lstrip("-")) > INTEGER_DIGITS_MAX:
         raise StrictJSONError(f"an integer of more than {INTEGER_DIGITS_MAX} digits")
     return int(text)
 

@@ -25,9 +25,15 @@ class Target:
 
     @classmethod
     def from_url(cls, url: str, tls: ssl.SSLContext | None = None, server_name: str | None = None) -> "Target":
-        """tls is needed for wss:// only; server_name defaults to the URL's host."""
+        """tls is needed for wss:// only; server_name defaults to the URL's host.
+
+        Raises ValueError for a URL without a host or with an impossible port.
+        """
         parts = urlsplit(url)
-        host = parts.hostname or ""
+        host = parts.hostname
+        if not host:
+            # The resolver would take an empty name for this very machine.
+            raise ValueError(f"{url}: no host")
         port = parts.port or (443 if parts.scheme == "wss" else 80)
         context = tls if parts.scheme == "wss" else None
         return cls(url, host, port, parts.netloc, context, (server_name or host) if context else None)

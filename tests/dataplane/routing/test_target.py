@@ -62,9 +62,10 @@ def test_append_path_adds_what_follows_the_prefix_byte_for_byte(
     ],
 )
 def test_the_upstream_query_comes_first_and_the_clients_only_where_it_is_kept(
+    *,
     url: str,
     query: str,
     keep: bool,
-    expected: str,  # noqa: FBT001  # parametrised
+    expected: str,
 ) -> None:
     assert target(url, "/p", query, keep=keep) == expected

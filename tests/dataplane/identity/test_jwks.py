@@ -1,0 +1,288 @@
+"""Keys over real HTTP: one fetch for all, outages survived, nothing a token says steers the fetching."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+
+import aiohttp
+import pytest
+
+from tests.support.jwks import Fault, JWKSServer
+from tests.support.loops import eventually, on_both_loops, turns
+from tests.support.tokens import Issuer, immediate
+from wsgate_dataplane.identity.jwks import (
+    FAILURE_COOLDOWN_SECONDS,
+    STALE_SECONDS_MAX,
+    UNKNOWN_KID_COOLDOWN_SECONDS,
+    FetchedKeys,
+    InlineKeys,
+    Location,
+    make_session,
+)
+from wsgate_dataplane.outcomes.refusal import Refused
+from wsgate_dataplane.outcomes.table import Reason
+
+TTL = 600.0
+OLD, NEW = Issuer(kid="old"), Issuer(kid="new")
+
+
+class Clock:
+    """Monotonic seconds that only the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def hasty_session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.05))
+
+
+def keys_of(
+    server: JWKSServer, clock: Clock, factory: Callable[[], aiohttp.ClientSession] = make_session
+) -> FetchedKeys:
+    return FetchedKeys(Location(server.url), TTL, clock, factory)
+
+
+async def kid_or_reason(keys: FetchedKeys, kid: str | None) -> str | Reason | None:
+    try:
+        return (await keys.get(kid, "RS256")).kid
+    except Refused as refused:
+        return refused.reason
+
+
+def started(coroutine: Coroutine[None, None, str | Reason | None]) -> asyncio.Task[str | Reason | None]:
+    return asyncio.get_running_loop().create_task(coroutine)
+
+
+@on_both_loops
+async def test_keys_are_fetched_once_and_kept_for_their_time() -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        clock = Clock()
+        keys = keys_of(server, clock)
+        assert [await kid_or_reason(keys, "old") for _ in range(3)] == ["old"] * 3
+        assert await kid_or_reason(keys, None) == "old"
+        assert server.requests == 1
+        clock.now += TTL
+        assert await kid_or_reason(keys, "old") == "old"
+        assert server.requests == 2
+
+
+@on_both_loops
+async def test_all_who_wait_share_one_fetch() -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        server.fault = Fault.SLOW
+        keys = keys_of(server, Clock())
+        waiting = [started(kid_or_reason(keys, "old")) for _ in range(50)]
+        await eventually(lambda: server.requests)
+        server.release.set()
+        assert await asyncio.gather(*waiting) == ["old"] * 50
+        assert server.requests == 1
+
+
+@on_both_loops
+async def test_defect_17_a_slow_fetch_delays_nobody_whose_key_is_at_hand() -> None:
+    # The original fetched under a lock that every handshake took.
+    async with JWKSServer(OLD.jwks()) as server:
+        clock = Clock()
+        keys = keys_of(server, clock)
+        await keys.get("old", "RS256")
+        clock.now += TTL
+        server.fault = Fault.SLOW
+        first = started(kid_or_reason(keys, "old"))
+        await eventually(lambda: server.requests == 2)
+        assert immediate(keys.get("old", "RS256")).kid == "old"
+        server.release.set()
+        assert await first == "old"
+
+
+@on_both_loops
+async def test_defect_17_an_unknown_kid_makes_rotated_keys_known_at_once() -> None:
+    # The original never fetched again before the time was over.
+    async with JWKSServer(OLD.jwks()) as server:
+        keys = keys_of(server, Clock())
+        await keys.get("old", "RS256")
+        server.document = NEW.jwks(OLD.jwk())
+        assert await kid_or_reason(keys, "new") == "new"
+        assert await kid_or_reason(keys, "old") == "old"
+        assert server.requests == 2
+
+
+@on_both_loops
+async def test_invented_kids_cause_one_fetch_per_cooldown() -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        clock = Clock()
+        keys = keys_of(server, clock)
+        await keys.get("old", "RS256")
+        for number in range(20):
+            assert await kid_or_reason(keys, f"invented-{number}") is Reason.TOKEN_KEY_UNKNOWN
+        assert server.requests == 2
+        clock.now += UNKNOWN_KID_COOLDOWN_SECONDS
+        many = [kid_or_reason(keys, f"invented-{number}") for number in range(20)]
+        assert set(await asyncio.gather(*many)) == {Reason.TOKEN_KEY_UNKNOWN}
+        assert server.requests == 3
+
+
+@on_both_loops
+async def test_an_unknown_kid_of_the_first_token_is_not_asked_for_twice() -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        keys = keys_of(server, Clock())
+        assert await kid_or_reason(keys, "new") is Reason.TOKEN_KEY_UNKNOWN
+        assert server.requests == 1
+
+
+FAULTS = [fault for fault in Fault if fault is not Fault.SLOW]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@on_both_loops
+async def test_without_keys_a_faulty_server_means_keys_unavailable_until_the_next_try(fault: Fault) -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        clock = Clock()
+        keys, server.fault = keys_of(server, clock), fault
+        for _ in range(5):
+            assert await kid_or_reason(keys, "old") is Reason.KEYS_UNAVAILABLE
+        assert (server.requests, server.elsewhere) == (1, 0)
+        server.fault = None
+        clock.now += FAILURE_COOLDOWN_SECONDS
+        assert await kid_or_reason(keys, "old") == "old"
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@on_both_loops
+async def test_known_keys_outlive_a_faulty_server_by_an_hour_and_no_longer(fault: Fault) -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        clock = Clock()
+        keys = keys_of(server, clock)
+        await keys.get("old", "RS256")
+        server.fault = fault
+        clock.now += TTL + STALE_SECONDS_MAX - 1
+        for _ in range(5):
+            assert await kid_or_reason(keys, "old") == "old"
+        assert await kid_or_reason(keys, "new") is Reason.TOKEN_KEY_UNKNOWN
+        assert server.requests == 2
+        clock.now += 1
+        assert await kid_or_reason(keys, "old") is Reason.KEYS_UNAVAILABLE
+
+
+@on_both_loops
+async def test_a_server_that_does_not_answer_in_time_is_a_failed_fetch() -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        server.fault = Fault.SLOW
+        assert await kid_or_reason(keys_of(server, Clock(), hasty_session), "old") is Reason.KEYS_UNAVAILABLE
+
+
+@on_both_loops
+async def test_a_server_that_is_not_there_is_a_failed_fetch() -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        pass
+    assert await kid_or_reason(keys_of(server, Clock()), "old") is Reason.KEYS_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://", "http://[::1", "https://127.0.0.1:1/", "http://a\ud800.test/", "ftp://x/"]
+)
+@on_both_loops
+async def test_a_url_that_cannot_be_used_is_a_failed_fetch(uri: str) -> None:
+    for bundle in (None, "not PEM", "é"):
+        keys = FetchedKeys(Location(uri, ca_bundle=bundle), TTL, Clock())
+        assert await kid_or_reason(keys, "old") is Reason.KEYS_UNAVAILABLE
+
+
+@on_both_loops
+async def test_an_odd_key_does_not_take_the_others_down() -> None:
+    async with JWKSServer(OLD.jwks({"kty": "oct", "k": "AA"}, {"kty": "RSA"}, 7, NEW.jwk(n="!"))) as server:
+        keys = keys_of(server, Clock())
+        assert await kid_or_reason(keys, "old") == "old"
+        with pytest.raises(Refused, match="1 left out: symmetric key"):
+            await keys.get("new", "RS256")
+
+
+@on_both_loops
+async def test_a_key_that_the_server_withdrew_is_gone_after_the_next_fetch() -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        clock = Clock()
+        keys = keys_of(server, clock)
+        await keys.get("old", "RS256")
+        server.document = {"keys": []}
+        clock.now += TTL
+        assert await kid_or_reason(keys, "old") is Reason.TOKEN_KEY_UNKNOWN
+
+
+@on_both_loops
+async def test_a_client_that_hangs_up_takes_nothing_from_the_others() -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        server.fault = Fault.SLOW
+        keys = keys_of(server, Clock())
+        first, second = (started(kid_or_reason(keys, "old")) for _ in range(2))
+        await eventually(lambda: server.requests)
+        first.cancel()
+        await turns()
+        server.release.set()
+        assert await second == "old" and first.cancelled()
+        assert server.requests == 1
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@on_both_loops
+async def test_close_ends_the_fetch_and_answers_those_who_wait(*, begun: bool) -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        server.fault = Fault.SLOW
+        keys = keys_of(server, Clock())
+        waiting = started(kid_or_reason(keys, "old"))
+        if begun:
+            await eventually(lambda: server.requests)
+        else:
+            await asyncio.sleep(0)
+        await keys.close()
+        assert not keys.is_busy
+        assert await waiting is Reason.KEYS_UNAVAILABLE
+        assert await kid_or_reason(keys, "old") is Reason.KEYS_UNAVAILABLE
+
+
+@on_both_loops
+async def test_the_proxy_environment_and_cookies_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    async with JWKSServer(OLD.jwks()) as server:
+        assert await kid_or_reason(keys_of(server, Clock()), "old") == "old"
+
+
+@on_both_loops
+async def test_discovery_leads_to_the_keys_of_an_issuer_that_names_itself() -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        keys = FetchedKeys(Location(None, server.base), TTL, Clock())
+        assert await kid_or_reason(keys, "old") == "old"
+
+
+@pytest.mark.parametrize(
+    "discovery",
+    [{"issuer": "https://other"}, {"issuer": None}, {"jwks_uri": None}, {"jwks_uri": "file:///etc/passwd"}],
+    ids=str,
+)
+@on_both_loops
+async def test_a_discovery_document_of_another_issuer_or_without_keys_is_refused(
+    discovery: dict[str, str],
+) -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        server.discovery = discovery
+        keys = FetchedKeys(Location(None, server.base), TTL, Clock())
+        assert await kid_or_reason(keys, "old") is Reason.KEYS_UNAVAILABLE
+        assert server.requests == 0
+
+
+def test_inline_keys_answer_without_waiting() -> None:
+    keys = InlineKeys(json.dumps(OLD.jwks()))
+    assert immediate(keys.get("old", "RS256")).kid == "old"
+    with pytest.raises(Refused) as refused:
+        immediate(keys.get("new", "RS256"))
+    assert refused.value.reason is Reason.TOKEN_KEY_UNKNOWN
+    immediate(keys.close())
+
+
+@pytest.mark.parametrize("text", ["", "{}", "\ud800", "not json"])
+def test_inline_text_that_is_no_set_means_keys_unavailable(text: str) -> None:
+    with pytest.raises(Refused, match="inline") as refused:
+        immediate(InlineKeys(text).get("old", "RS256"))
+    assert refused.value.reason is Reason.KEYS_UNAVAILABLE
