@@ -8,18 +8,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 ISSUER = "https://wsgate.invalid/development"
 """A name that no identity provider can have (RFC 6761)."""
 AUDIENCE = "wsgate"
+BITS_MIN = 2048
+"""RFC 7518 3.3; the gateway refuses shorter keys."""
 
 
 def default_key_path() -> Path:
     """$XDG_STATE_HOME/wsgate/development-key.pem, below ~/.local/state where that is unset."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "wsgate" / "development-key.pem"
+
+
+def _read(path: Path) -> rsa.RSAPrivateKey:
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (TypeError, UnsupportedAlgorithm) as error:
+        # TypeError: the key is encrypted.
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < BITS_MIN:
+        raise ValueError(f"{path}: not an RSA key of at least {BITS_MIN} bits")
+    return key
 
 
 def _base64url(data: bytes) -> str:
@@ -39,19 +53,16 @@ class DevelopmentKey:
     @classmethod
     def create(cls) -> "DevelopmentKey":
         """A new key."""
-        return cls(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+        return cls(rsa.generate_private_key(public_exponent=65537, key_size=BITS_MIN))
 
     @classmethod
     def load_or_create(cls, path: Path) -> tuple["DevelopmentKey", bool]:
         """The key kept at path, and whether it was made now.
 
-        Raises OSError, or ValueError where the file holds no RSA key.
+        Raises OSError, or ValueError where the file holds no RSA key that the gateway would accept.
         """
         if path.exists():
-            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-            if not isinstance(key, rsa.RSAPrivateKey):
-                raise ValueError("not an RSA key")
-            return cls(key), False
+            return cls(_read(path)), False
         made = cls.create()
         pem = made.key.private_bytes(
             serialization.Encoding.PEM,
@@ -93,7 +104,7 @@ class DevelopmentKey:
     def _kid(self) -> str:
         modulus = self.key.public_key().public_numbers().n
         digest = hashes.Hash(hashes.SHA256())
-        digest.update(modulus.to_bytes(256, "big"))
+        digest.update(modulus.to_bytes((modulus.bit_length() + 7) // 8, "big"))
         return _base64url(digest.finalize()[:9])
 
 

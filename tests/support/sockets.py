@@ -16,7 +16,7 @@ from websockets.frames import Frame, Opcode
 from tests.support.loops import eventually, turns
 from wsgate_dataplane.relay.asyncio_engine import AsyncioEngine
 from wsgate_dataplane.relay.engine import Closed, Connection, LimitExceeded, RelayLimits, SessionId, SideLost
-from wsgate_dataplane.relay.leave import leave_aiohttp
+from wsgate_dataplane.relay.leave import Left, leave_aiohttp
 
 REQUEST = (
     b"GET /chat HTTP/1.1\r\nHost: gateway\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -288,11 +288,11 @@ class Relay:
         if client is None:
             self.lost += 1
             upstream.transport.abort()
-            return web.Response()
+            return Left()
         recorder = Recorder(self.engine, self.react)
         self.recorders.append(recorder)
         self.engine.open(client, upstream, HEAD, self.limits, recorder, extensions=self.extensions)
-        return web.Response()
+        return Left()
 
     async def client(self) -> Peer:
         """A connected client that has said nothing yet."""

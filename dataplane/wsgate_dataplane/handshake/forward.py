@@ -47,7 +47,10 @@ def upstream_headers(
         headers.append(("Sec-WebSocket-Extensions", ", ".join(sent.extensions)))
     forward = route.auth.forward
     identity = {forward.roles.header.lower(), *(each.header.lower() for each in forward.claim_to_headers)}
-    passed = {*PASSED, *(header.lower() for header in forward.request_headers if _may_pass(header.lower()))} - identity
+    passed = {
+        *PASSED,
+        *(header.lower() for header in forward.request_headers if _may_pass(header.lower())),
+    } - identity
     for name, value in request.headers:
         lowered = name.lower()
         if lowered == "cookie":

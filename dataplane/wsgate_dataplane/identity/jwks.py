@@ -38,18 +38,9 @@ class KeySource(Protocol):
     async def get(self, kid: str | None, algorithm: Algorithm) -> Key:
         """Raises Refused: TOKEN_KEY_UNKNOWN, KEYS_UNAVAILABLE."""
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether close() has something to wait for."""
-
-    async def close(self) -> None:
-        """End what is under way."""
-
 
 class InlineKeys:
     """Keys written into the route; raises nothing at construction, get() tells what is wrong."""
-
-    is_busy = False
 
     def __init__(self, text: str) -> None:
         try:
@@ -62,9 +53,6 @@ class InlineKeys:
         if self._problem:
             raise Refused(Reason.KEYS_UNAVAILABLE, self._problem)
         return _chosen(self._keys, kid, algorithm)
-
-    async def close(self) -> None:
-        """See KeySource."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +134,8 @@ class FetchedKeys:
     """Keys of a URL.
 
     Nobody waits while a key is at hand: past its time one caller fetches and the others go on with
-    what they have. Without the key all wait for one and the same fetch.
+    what they have. Without the key all wait for one and the same fetch. No task and no connection
+    outlives the callers, so there is nothing to close.
     """
 
     def __init__(
@@ -162,49 +151,38 @@ class FetchedKeys:
         self._session_factory = session_factory
         self._held: _Held | None = None
         self._failure = ""
-        self._flight: asyncio.Task[None] | None = None
+        self._flight: asyncio.Event | None = None
+        """Set at the end of the fetch that is under way."""
         self._attempts = 0
         self._retry_at = float("-inf")
         self._unknown_retry_at = float("-inf")
-        self._is_closed = False
 
     async def get(self, kid: str | None, algorithm: Algorithm) -> Key:
         """See KeySource."""
-        attempts = self._attempts
+        attempts, has_waited = self._attempts, False
         while True:
             now = self._clock()
             held = self._usable(now)
             key = held.keys.choose(kid, algorithm) if held else None
             is_fresh = held is not None and now < held.fetched_at + self._ttl_seconds
-            has_waited = self._attempts != attempts
-            may_fetch = not (self._is_closed or has_waited or now < self._retry_at)
+            is_done = self._attempts != attempts
+            # has_waited: the one who fetched for this kid hung up, and the next in line takes over.
+            is_in_time = not is_fresh or has_waited or now >= self._unknown_retry_at
+            may_fetch = not is_done and now >= self._retry_at and is_in_time
             if key and (is_fresh or self._flight or not may_fetch):
                 return key
-            if has_waited or self._is_closed:
+            if is_done or not (self._flight or may_fetch):
                 break
-            if self._flight is None:
-                if not may_fetch or (is_fresh and now < self._unknown_retry_at):
-                    break
+            if self._flight:
+                await self._flight.wait()
+                has_waited = True
+            else:
                 if is_fresh:
                     self._unknown_retry_at = now + UNKNOWN_KID_COOLDOWN_SECONDS
-                self._start()
-            await self._landed()
+                await self._fetch()
         if held is None:
             raise Refused(Reason.KEYS_UNAVAILABLE, self._failure or "no keys have been fetched")
         return _chosen(held.keys, kid, algorithm)
-
-    @property
-    def is_busy(self) -> bool:
-        """See KeySource."""
-        return self._flight is not None
-
-    async def close(self) -> None:
-        """Cancel the fetch and wait until it is gone."""
-        self._is_closed = True
-        if self._flight is not None:
-            self._flight.cancel()
-            await self._landed()
-            self._flight = None
 
     def _usable(self, now: float) -> _Held | None:
         held = self._held
@@ -212,35 +190,30 @@ class FetchedKeys:
             return None
         return held
 
-    def _start(self) -> None:
-        # A task of its own, not the first caller's await: a client that hangs up must neither take
-        # the fetch from those who wait nor make the provider be asked again. It ends within
-        # FETCH_SECONDS_MAX, and close() waits for it.
-        self._flight = asyncio.get_running_loop().create_task(self._fetch(), name="jwks")
-
-    async def _landed(self) -> None:
-        # asyncio.wait: a cancelled waiter leaves the fetch alone, and nothing of its end is raised here.
-        if self._flight is not None:
-            await asyncio.wait((self._flight,))
-
     async def _fetch(self) -> None:
-        # Whatever ends it, the next attempt is not at once: an unforeseen error must not spin.
-        retry_at = self._clock() + FAILURE_COOLDOWN_SECONDS
+        """By the caller itself; raises nothing that was foreseen."""
+        self._flight = flight = asyncio.Event()
+        # From the start, so that an error that nobody foresaw has its cooldown too.
+        self._retry_at = self._clock() + FAILURE_COOLDOWN_SECONDS
         place = {"uri": self._location.uri or self._location.issuer}
         try:
             keys = await self._location.fetch(self._session_factory)
+        except asyncio.CancelledError:
+            self._retry_at = float("-inf")
+            raise
         except FetchError as error:
+            self._attempts += 1
             self._failure = str(error)
-            retry_at = self._clock() + FAILURE_COOLDOWN_SECONDS
+            self._retry_at = self._clock() + FAILURE_COOLDOWN_SECONDS
             log.error("keys not fetched", extra={"fields": {**place, "error": self._failure}})
         else:
-            self._held, self._failure, retry_at = _Held(keys, self._clock()), "", float("-inf")
+            self._attempts += 1
+            self._held, self._failure, self._retry_at = _Held(keys, self._clock()), "", float("-inf")
             if keys.skipped:
                 log.warning("keys left out", extra={"fields": {**place, "rules": dict(keys.skipped)}})
         finally:
-            self._attempts += 1
-            self._retry_at = retry_at
             self._flight = None
+            flight.set()
 
 
 def _chosen(keys: KeySet, kid: str | None, algorithm: Algorithm) -> Key:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import cast
@@ -32,6 +32,10 @@ OTHER_TOKENS_MEMBERS = ("events", "nonce", "at_hash", "cnf")
 """Members of logout tokens, ID tokens and bound tokens, whose proof of possession nobody checks here."""
 UNSUPPORTED_HEADER_MEMBERS = ("crit", "b64", "zip")
 """RFC 7515 4.1.11: what must be understood and is not."""
+IGNORED_HEADER_MEMBERS: Mapping[str, type] = {
+    "jku": str, "x5u": str, "x5t": str, "x5t#S256": str, "cty": str, "jwk": dict, "x5c": list,
+}  # fmt: skip
+"""Registered members (RFC 7515 4.1) with their types; a key or URL in a token is never used."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,6 @@ class Providers:
         self._clock = clock
         self._session_factory = session_factory
         self._sources: dict[str, KeySource] = {}
-        self._leaving: list[KeySource] = []
 
     async def verify(self, token: UnverifiedToken, candidates: Sequence[ProviderConfig]) -> ProviderConfig:
         """The first provider of the token's iss whose key signed it.
@@ -111,18 +114,12 @@ class Providers:
         raise Refused(Reason.TOKEN_ISSUER, expected(wanted, token.payload.get("iss")))
 
     def retain(self, provider_ids: Collection[str]) -> None:
-        """Forget the keys of all other providers."""
-        dropped = [key for key in self._sources if key not in provider_ids]
-        leaving = [*self._leaving, *(self._sources.pop(key) for key in dropped)]
-        # A fetch that is still under way ends by itself; it is only remembered for close().
-        self._leaving = [source for source in leaving if source.is_busy]
+        """Forget the keys of all other providers; a fetch under way still answers those who wait for it."""
+        self._sources = {key: source for key, source in self._sources.items() if key in provider_ids}
 
     async def close(self) -> None:
-        """End all fetches and forget all keys."""
-        ending = [*self._sources.values(), *self._leaving]
-        self._sources, self._leaving = {}, []
-        for source in ending:
-            await source.close()
+        """Forget all keys; fetches belong to the handshakes that wait for them and end with them."""
+        self._sources = {}
 
     async def _verify_by(
         self, provider: ProviderConfig, token: UnverifiedToken, kid: str | None, alg: str
@@ -159,15 +156,18 @@ def read_header(token: UnverifiedToken) -> tuple[str | None, str]:
     for name in UNSUPPORTED_HEADER_MEMBERS:
         if name in header:
             raise Refused(Reason.TOKEN_TYPE, expected(f"no header {name}", header[name]))
+    for name, kind in IGNORED_HEADER_MEMBERS.items():
+        if name in header and not isinstance(header[name], kind):
+            raise Refused(Reason.TOKEN_MALFORMED, expected(f"header {name} as {kind.__name__}", header[name]))
     algorithm, kid = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str):
         raise Refused(Reason.TOKEN_ALGORITHM, expected("alg in the header", algorithm))
     if "kid" in header and (not isinstance(kid, str) or len(kid) > KID_LENGTH_MAX):
         wanted = f"kid as a string of at most {KID_LENGTH_MAX} characters"
         raise Refused(Reason.TOKEN_MALFORMED, expected(wanted, kid))
-    kind = header.get("typ", "JWT")
-    if not isinstance(kind, str) or kind.lower() not in ACCESS_TOKEN_TYPES:
-        raise Refused(Reason.TOKEN_TYPE, expected("header typ JWT or at+jwt", kind))
+    typ = header.get("typ", "JWT")
+    if not isinstance(typ, str) or typ.lower() not in ACCESS_TOKEN_TYPES:
+        raise Refused(Reason.TOKEN_TYPE, expected("header typ JWT or at+jwt", typ))
     return kid, algorithm
 
 

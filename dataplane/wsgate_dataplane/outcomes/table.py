@@ -91,7 +91,8 @@ def _bad_request(advice: str) -> Outcome:
 
 
 def _bad_token(advice: str, http: int = 401, level: Level = "info") -> Outcome:
-    # The client hears one word for every fault of a token: which check failed helps a forger.
+    # One word in the Close for every fault of a token; the HTTP body and the log name the check, since a
+    # forger learns nothing from it that the signature does not stop.
     return Outcome(http, 1008, "unauthorized", advice, level, 0x87, 5)
 
 

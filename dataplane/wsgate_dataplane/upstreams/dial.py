@@ -58,26 +58,28 @@ async def dial(
     """
     loop = asyncio.get_running_loop()
     reader = _AnswerReader(loop.create_future())
+    timer = loop.call_later(handshake_seconds, reader.time_out)
     try:
-        async with asyncio.timeout(handshake_seconds):
-            async with asyncio.timeout(connect_seconds):
-                transport, _ = await loop.create_connection(
-                    lambda: reader, target.host, target.port, ssl=target.tls, server_hostname=target.server_name
-                )
-            transport.write(head)
-            received = await reader.received
-        answer = read_answer(received.head, offer)
+        async with asyncio.timeout(min(connect_seconds, handshake_seconds)):
+            transport, _ = await loop.create_connection(
+                lambda: reader, target.host, target.port, ssl=target.tls, server_hostname=target.server_name
+            )
+        transport.write(head)
+        answer = read_answer(await reader.head, offer)
     except TimeoutError as error:
         reader.abort()
         raise Refused(Reason.UPSTREAM_TIMEOUT, f"{target.url}: no 101 in time") from error
-    except (OSError, ssl.SSLError) as error:
+    except (OSError, UnicodeError) as error:
+        # UnicodeError: a name that no resolver can be asked for, such as a..b.
         reader.abort()
         raise Refused(Reason.UPSTREAM_UNREACHABLE, f"{target.url}: {error}") from error
     except BaseException:
         # Refused by read_answer, or this handshake was cancelled.
         reader.abort()
         raise
-    return Upgraded(transport, received.early, answer)
+    finally:
+        timer.cancel()
+    return Upgraded(transport, reader.early, answer)
 
 
 def head_bytes(target: str, headers: Sequence[tuple[str, str]]) -> bytes:
@@ -86,49 +88,54 @@ def head_bytes(target: str, headers: Sequence[tuple[str, str]]) -> bytes:
     return "\r\n".join(lines).encode("utf-8", "surrogateescape")
 
 
-@dataclass(frozen=True)
-class _Received:
-    head: bytes
-    early: bytes
-
-
 class _AnswerReader(asyncio.Protocol):
     """Reads up to the blank line, then stops reading: the rest belongs to the relay."""
 
-    def __init__(self, received: "asyncio.Future[_Received]") -> None:
-        self.received = received
+    def __init__(self, head: "asyncio.Future[bytes]") -> None:
+        self.head = head
+        self.early = b""
+        """What came behind the head; TLS may deliver what it has decrypted although reading is paused."""
         self._transport: asyncio.Transport | None = None
-        self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not by isinstance: uvloop's transports do not inherit from asyncio's.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        if self.received.done():
-            # TLS may deliver what it has decrypted already although reading is paused.
+        self.early += data
+        if self.head.done():
             return
-        self._buffer += data
-        head, blank, early = self._buffer.partition(b"\r\n\r\n")
-        if blank:
+        head, blank, early = self.early.partition(b"\r\n\r\n")
+        if len(head) > ANSWER_BYTES_MAX:
+            self._fail(_bad(f"its answer's head is longer than {ANSWER_BYTES_MAX} bytes"))
+        elif blank:
             assert self._transport is not None
             self._transport.pause_reading()
-            self.received.set_result(_Received(head, early))
-        elif len(self._buffer) > ANSWER_BYTES_MAX:
-            self._fail(f"its answer's head is longer than {ANSWER_BYTES_MAX} bytes")
+            self.early = early
+            self.head.set_result(head)
 
     def eof_received(self) -> None:
-        self._fail("it closed the connection before its answer was complete")
+        self._fail(_bad("it closed the connection before its answer was complete"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(f"the connection broke before its answer was complete: {exc}")
+        self._fail(_bad(f"the connection broke before its answer was complete: {exc}"))
+
+    def time_out(self) -> None:
+        """The handshake took too long."""
+        self._fail(TimeoutError())
 
     def abort(self) -> None:
         """Drop the connection, whatever stage it has reached."""
         if self._transport is not None:
             self._transport.abort()
-        self.received.cancel()
+        if not self.head.cancel() and not self.head.cancelled():
+            # Looked at, so that asyncio does not report an error that nobody awaited.
+            self.head.exception()
 
-    def _fail(self, detail: str) -> None:
-        if not self.received.done():
-            self.received.set_exception(Refused(Reason.UPSTREAM_REFUSED_UPGRADE, detail))
+    def _fail(self, error: Exception) -> None:
+        if not self.head.done():
+            self.head.set_exception(error)
+
+
+def _bad(detail: str) -> Refused:
+    return Refused(Reason.UPSTREAM_REFUSED_UPGRADE, detail)

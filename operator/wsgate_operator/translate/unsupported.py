@@ -6,7 +6,7 @@ A field that makes a session stricter is refused, since ignoring it would fail o
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wsgate_contract.route import MQTT, CircuitBreaker, Limits, Retry, RoutePolicy
+from wsgate_contract.route import MQTT, CircuitBreaker, Limits, Retry, RoleForwarding, RoutePolicy
 
 Policy = RoutePolicy
 
@@ -70,6 +70,11 @@ IGNORED = (
         "spec.auth.tokenSources: Query, SubProtocol, MQTTPassword, FirstMessage",
         lambda spec: bool(set(spec.auth.token_sources) - {"Header", "Cookie"}),
         "clients must send the token in the Authorization header or the cookie",
+    ),
+    Unsupported(
+        "spec.auth.forward.roles",
+        lambda spec: spec.auth.forward.roles != RoleForwarding(),
+        "no roles header is sent, and a client's own is removed",
     ),
     Unsupported(
         "spec.auth.forward.mqttPassword",

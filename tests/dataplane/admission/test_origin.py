@@ -105,5 +105,5 @@ def test_ipv6_origins_can_be_listed() -> None:
 
 
 @given(st.text(max_size=40), st.booleans())
-def test_any_origin_is_answered_and_none_passes_by_chance(origin: str, cookie: bool) -> None:  # noqa: FBT001  # drawn
+def test_any_origin_is_answered_and_none_passes_by_chance(origin: str, cookie: bool) -> None:  # noqa: FBT001  # Hypothesis passes it by name
     assert not passes(origin, ("https://app.example.com",), (), cookie=cookie)

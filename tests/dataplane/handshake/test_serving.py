@@ -95,7 +95,9 @@ def test_one_tenants_provider_is_another_one_than_the_same_of_another_tenant() -
 
 
 def test_an_encrypted_upstream_is_always_verified_and_a_plain_one_has_no_tls() -> None:
-    made = serving(upstream=None, upstreams=[{"url": "wss://a.test"}, {"url": "ws://b.test"}, {"url": "wss://c.test"}])
+    made = serving(
+        upstream=None, upstreams=[{"url": "wss://a.test"}, {"url": "ws://b.test"}, {"url": "wss://c.test"}]
+    )
     first, plain, third = (target for target, _ in made.targets)
     assert first.tls is not None
     assert first.tls is third.tls, "one context for all: it is costly"
@@ -178,7 +180,9 @@ def test_an_unreadable_route_that_became_readable_is_served() -> None:
     assert after.invalid == ()
 
 
-@pytest.mark.parametrize("change", [{"prefix": 5}, {"prefix": None}, {"hostnames": ["not a host"]}, {"name": ""}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"prefix": 5}, {"prefix": None}, {"hostnames": ["not a host"]}, {"name": ""}], ids=str
+)
 def test_an_unreadable_address_does_not_hold_up_the_other_routes(change: dict[str, Any]) -> None:
     other = route(name="room", prefix="/room")
     catalogue = build_catalogue(file_of(other, invalid=(unreadable(**change),)), Catalogue(), SETTINGS)

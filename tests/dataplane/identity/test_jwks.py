@@ -211,35 +211,51 @@ async def test_a_key_that_the_server_withdrew_is_gone_after_the_next_fetch() -> 
         assert await kid_or_reason(keys, "old") is Reason.TOKEN_KEY_UNKNOWN
 
 
+@pytest.mark.parametrize("kid", ["old", "new"], ids=["without keys", "for an unknown kid"])
 @on_both_loops
-async def test_a_client_that_hangs_up_takes_nothing_from_the_others() -> None:
+async def test_when_the_client_that_fetches_hangs_up_the_next_in_line_takes_over(kid: str) -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        keys = keys_of(server, Clock())
+        if kid == "new":
+            await keys.get("old", "RS256")
+            server.document = NEW.jwks()
+        before, server.fault = server.requests, Fault.SLOW
+        waiting = [started(kid_or_reason(keys, kid)) for _ in range(5)]
+        await eventually(lambda: server.requests == before + 1)
+        waiting[0].cancel()
+        await eventually(lambda: server.requests == before + 2)
+        server.release.set()
+        assert await asyncio.gather(*waiting[1:]) == [kid] * 4
+        assert waiting[0].cancelled() and server.requests == before + 2
+
+
+@on_both_loops
+async def test_a_waiting_client_that_hangs_up_takes_nothing_from_the_others() -> None:
     async with JWKSServer(OLD.jwks()) as server:
         server.fault = Fault.SLOW
         keys = keys_of(server, Clock())
-        first, second = (started(kid_or_reason(keys, "old")) for _ in range(2))
+        first, second, third = (started(kid_or_reason(keys, "old")) for _ in range(3))
         await eventually(lambda: server.requests)
-        first.cancel()
+        second.cancel()
         await turns()
         server.release.set()
-        assert await second == "old" and first.cancelled()
+        assert (await first, await third) == ("old", "old") and second.cancelled()
         assert server.requests == 1
 
 
-@pytest.mark.parametrize("begun", [False, True])
 @on_both_loops
-async def test_close_ends_the_fetch_and_answers_those_who_wait(*, begun: bool) -> None:
-    async with JWKSServer(OLD.jwks()) as server:
-        server.fault = Fault.SLOW
-        keys = keys_of(server, Clock())
-        waiting = started(kid_or_reason(keys, "old"))
-        if begun:
-            await eventually(lambda: server.requests)
-        else:
-            await asyncio.sleep(0)
-        await keys.close()
-        assert not keys.is_busy
-        assert await waiting is Reason.KEYS_UNAVAILABLE
-        assert await kid_or_reason(keys, "old") is Reason.KEYS_UNAVAILABLE
+async def test_an_unforeseen_error_reaches_its_caller_and_has_its_cooldown() -> None:
+    def broken() -> aiohttp.ClientSession:
+        raise RuntimeError("unforeseen")
+
+    clock = Clock()
+    keys = FetchedKeys(Location("http://127.0.0.1:1"), TTL, clock, broken)
+    with pytest.raises(RuntimeError):
+        await keys.get("old", "RS256")
+    assert await kid_or_reason(keys, "old") is Reason.KEYS_UNAVAILABLE
+    clock.now += FAILURE_COOLDOWN_SECONDS
+    with pytest.raises(RuntimeError):
+        await keys.get("old", "RS256")
 
 
 @on_both_loops
@@ -278,7 +294,6 @@ def test_inline_keys_answer_without_waiting() -> None:
     with pytest.raises(Refused) as refused:
         immediate(keys.get("new", "RS256"))
     assert refused.value.reason is Reason.TOKEN_KEY_UNKNOWN
-    immediate(keys.close())
 
 
 @pytest.mark.parametrize("text", ["", "{}", "\ud800", "not json"])

@@ -134,7 +134,13 @@ def test_a_leading_zero_octet_changes_nothing() -> None:
     assert fits(RSA.jwk(n=number(modulus, 257))) == ["RS256"]
 
 
-JSON = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.text(max_size=3), max_size=2)
+JSON = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**40), 2**40)
+    | st.text(max_size=5)
+    | st.lists(st.text(max_size=3), max_size=2)
+)
 MEMBERS = st.dictionaries(
     st.sampled_from(["kid", "use", "alg", "key_ops", "kty", "crv", "n", "e", "x", "y", "d"]), JSON
 )

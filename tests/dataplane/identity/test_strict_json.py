@@ -19,7 +19,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=4), VALUES, max_size=5), st.booleans())
-def test_what_json_writes_is_read_back(value: dict[str, Any], ascii_only: bool) -> None:  # noqa: FBT001  # drawn
+def test_what_json_writes_is_read_back(value: dict[str, Any], ascii_only: bool) -> None:  # noqa: FBT001  # Hypothesis passes it by name
     assert parse_object(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
 
 

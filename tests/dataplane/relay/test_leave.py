@@ -77,14 +77,14 @@ async def test_nothing_of_aiohttp_remains_and_descriptors_return_to_base() -> No
     async with relaying() as relay:
         await turns()
         base, tasks = open_fds(), asyncio.all_tasks()
-        requests = len(living(web.BaseRequest, web.Response))
+        requests = len(living(web.BaseRequest, web.StreamResponse))
         protocols = len(living(RequestHandler))
         sessions = [await relay.open(client_says=[REQUEST + EARLY]) for _ in range(20)]
         for session in sessions:
             assert await session.upstream.exactly(len(EARLY)) == EARLY
         await eventually(lambda: asyncio.all_tasks() == tasks, lambda: asyncio.all_tasks() - tasks)
         assert relay.server.connections == []
-        assert len(living(web.BaseRequest, web.Response)) == requests
+        assert len(living(web.BaseRequest, web.StreamResponse)) == requests
         assert len(living(RequestHandler)) == protocols
         for session in sessions:
             session.drop()
@@ -105,7 +105,7 @@ async def test_a_client_that_went_during_the_dial_cannot_leave() -> None:
             await upstream.send(HEAD)
             known, lost = relay.dialled, relay.lost
             await eventually(lambda known=known: relay.dialled > known)
-            await eventually(lambda: not relay.server.connections)
+            await eventually(lambda: all(each.transport is None for each in relay.server.connections))
             relay.before_leaving.set()
             await eventually(lambda lost=lost: relay.lost == lost + 1)
             assert await upstream.is_cut()

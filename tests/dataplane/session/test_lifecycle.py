@@ -1,6 +1,7 @@
 """A session's life as transcripts: events in, commands out."""
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 
@@ -18,11 +19,11 @@ def opened() -> Lifecycle:
 
 def test_a_clients_close_passes_through_with_its_code() -> None:
     life = Lifecycle()
-    assert life.phase is Phase.PENDING
+    phases = [life.phase]
     life.opened()
-    assert life.phase is Phase.OPEN
+    phases.append(life.phase)
     assert life.over("client", 4001) == Ended(Reason.CLIENT_CLOSED, "client", 4001, "")
-    assert life.phase is Phase.OVER
+    assert [*phases, life.phase] == [Phase.PENDING, Phase.OPEN, Phase.OVER]
 
 
 def test_an_upstreams_close_passes_through_with_its_code() -> None:
@@ -112,7 +113,7 @@ def test_the_table_is_closed_and_every_life_leads_forward_to_over() -> None:
 def test_each_event_in_each_phase_moves_along_the_table_or_not_at_all(phase: Phase, event: str) -> None:
     life = Lifecycle()
     life.phase = phase
-    events = {
+    events: dict[str, Callable[[], object]] = {
         "opened": life.opened,
         "end": lambda: life.end(Reason.DRAINING),
         "over": lambda: life.over("client", 1000),

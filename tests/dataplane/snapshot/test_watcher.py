@@ -1,6 +1,7 @@
 """New versions of the files are seen and proven; whatever is wrong with one keeps the last good one."""
 
 import asyncio
+import functools
 import logging
 import os
 from dataclasses import dataclass, field
@@ -53,6 +54,9 @@ class Watched:
 
     def write_routes(self, text: str) -> None:
         replace_file(self.folder / "routes.yaml", text)
+
+    def has_routes(self, count: int) -> bool:
+        return len(self.routes) == count
 
     def write_revocations(self, text: str) -> None:
         replace_file(self.folder / "revocations.yaml", text)
@@ -245,7 +249,7 @@ async def test_it_polls_until_it_is_cancelled(tmp_path: Path, monkeypatch: pytes
         for version in (1, 2):
             watched.write_routes(routes_text(version, CHAT | {"prefix": f"/v{version}"}))
             watched.write_revocations(revocations_text(version))
-            await eventually(lambda version=version: len(watched.routes) == version)
+            await eventually(functools.partial(watched.has_routes, version))
         await eventually(lambda: watched.watcher.is_loaded)
         polling.cancel()
     assert [file.version for file in watched.routes] == [1, 2]

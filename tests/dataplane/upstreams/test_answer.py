@@ -161,8 +161,12 @@ def test_any_bytes_give_an_answer_or_a_refusal(answer: bytes) -> None:
 
 
 @given(st.data())
-def test_any_lines_behind_a_good_answer_give_an_answer_without_line_breaks_or_a_refusal(data: st.DataObject) -> None:
-    names = st.sampled_from(["Set-Cookie", "Connection", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "X"])
+def test_any_lines_behind_a_good_answer_give_an_answer_without_line_breaks_or_a_refusal(
+    data: st.DataObject,
+) -> None:
+    names = st.sampled_from(
+        ["Set-Cookie", "Connection", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "X"]
+    )
     text = st.text(st.characters(max_codepoint=255), max_size=20) | st.sampled_from(
         ["chat", "permessage-deflate", "Upgrade"]
     )

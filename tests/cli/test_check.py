@@ -1,0 +1,62 @@
+"""wsgate check prints each step of the gateway's own admission."""
+
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.world import development_key, object_of
+from wsgate_cli.__main__ import main
+from wsgate_cli.devkey import provider
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    spec = {
+        "prefix": "/echo",
+        "hostnames": ["gateway.example"],
+        "upstream": "ws://127.0.0.1:1/",
+        "auth": {"providers": [provider(development_key())]},
+    }
+    (tmp_path / "route.yaml").write_text(yaml.safe_dump(object_of("WsRoute", "echo", spec)))
+    revocation = object_of("TokenRevocation", "mallory", {"subject": "mallory"})
+    (tmp_path / "revocation.yaml").write_text(yaml.safe_dump(revocation))
+    return tmp_path
+
+
+def check(folder: Path, subject: str, *more: str, route: str = "echo") -> int:
+    token = folder / "token"
+    token.write_text(development_key().token({"sub": subject}, int(time.time()), 60) + "\n")
+    return main(["check", route, "--config", str(folder), "--token-file", str(token), *more])
+
+
+def test_an_admitted_token_is_told_step_by_step(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(folder, "alice") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "   ok   path: /echo"
+    assert lines[-1].startswith("ADMITTED to default/echo")
+
+
+@pytest.mark.parametrize("route", ["echo", "default/echo", "/echo"])
+def test_a_refused_one_is_told_why_and_what_to_do(
+    folder: Path, capsys: pytest.CaptureFixture[str], route: str
+) -> None:
+    assert check(folder, "mallory", route=route) == 1
+    out = capsys.readouterr().out
+    assert "REFUSED token-revoked: by default/mallory" in out
+    assert "Log in again" in out
+
+
+def test_a_cookie_is_held_to_the_origin_rule(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(folder, "alice", "--as-cookie", "--origin", "https://evil.example") == 1
+    assert "REFUSED origin-not-listed" in capsys.readouterr().out
+    assert check(folder, "alice", "--as-cookie", "--origin", "https://gateway.example") == 0
+
+
+def test_a_question_that_cannot_be_asked_is_status_two(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(folder, "alice", route="nothing") == 2
+    assert "default/echo (/echo)" in capsys.readouterr().err
+    (folder / "broken.yaml").write_text("kind: [")
+    assert check(folder, "alice") == 2
+    assert "broken.yaml" in capsys.readouterr().err

@@ -1,0 +1,126 @@
+"""The command as a process: starts, refuses to start, stops."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+DEADLINE_SECONDS = 20
+LEGACY = "- prefix: /livekit\n  upstream: ws://127.0.0.1:1/signal\n"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def command(config: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "wsgate_cli", "standalone", "--config", str(config), *more]
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**kept, **more}
+
+
+@contextlib.contextmanager
+def running(config: Path, log: Path, **environ: str) -> Iterator[tuple[subprocess.Popen[bytes], int, int]]:
+    port, admin_port = free_port(), free_port()
+    listen = ("--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin_port}")
+    with log.open("wb") as output:
+        process = subprocess.Popen(command(config, *listen), stderr=output, env=environment(**environ))
+    try:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while status(admin_port, "/readyz") != 200:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+        yield process, port, admin_port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def status(port: int, path: str) -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+            code: int = response.status
+            return code
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except OSError:
+        time.sleep(0.05)
+        return 0
+
+
+def test_the_originals_routes_file_is_served_unchanged_and_at_ws_too(tmp_path: Path) -> None:
+    routes = tmp_path / "routes.yaml"
+    routes.write_text(LEGACY)
+    log = tmp_path / "log"
+    with running(routes, log, JWKS_URL="http://127.0.0.1:1/certs") as (process, port, _):
+        assert status(port, "/livekit/x") == 426
+        assert status(port, "/ws") == 426
+        assert status(port, "/other") == 404
+        assert status(port, "/healthz") == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_SECONDS) == 0
+    text = log.read_text()
+    assert "JWT_EXPECTED_ISSUER" in text and "JWT_EXPECTED_AUDIENCE" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("config", "environ", "told"),
+    [
+        ("kind: WsRoute\nmetadata: {name: a}\n", {}, "apiVersion"),
+        (LEGACY, {}, "JWKS_URL"),
+        ("- prefix: livekit\n  upstream: ws://x\n", {"JWKS_URL": "http://x/y"}, 'begin it with "/"'),
+        (LEGACY, {"JWKS_URL": "ftp://x", "WS_IDLE_TIMEOUT_SECONDS": "soon"}, "WS_IDLE_TIMEOUT_SECONDS"),
+    ],
+)
+def test_what_cannot_be_used_stops_the_start_and_is_named(
+    tmp_path: Path, config: str, environ: dict[str, str], told: str
+) -> None:
+    path = tmp_path / "routes.yaml"
+    path.write_text(config)
+    found = subprocess.run(
+        command(path), env=environment(**environ), capture_output=True, text=True, timeout=DEADLINE_SECONDS
+    )
+    assert found.returncode == 2
+    assert told in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_a_port_in_use_is_a_clear_error(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = f"127.0.0.1:{holder.getsockname()[1]}"
+        found = subprocess.run(
+            command(tmp_path, "--listen", taken, "--admin-listen", "127.0.0.1:0"),
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+        )
+    assert found.returncode == 2
+    assert "in use" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_neither_kopf_nor_kubernetes_nor_redis_is_imported() -> None:
+    program = (
+        "import sys, wsgate_cli.__main__; print([m for m in ('kopf', 'kubernetes', 'redis') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,107 @@
+"""Sessions are found by what a revocation names, end once, and leave nothing behind."""
+
+import asyncio
+import gc
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.loops import on_both_loops
+from tests.support.world import World, eventually
+from wsgate_dataplane.registry.session import Session
+from wsgate_dataplane.relay.tunnel import End, Tunnel
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"jti": "j-1"},
+        {"sessionID": "s-1"},
+        {"subject": "alice", "jti": "j-1"},
+        {"claim": {"claim": "realm_access.roles", "value": "driver"}},
+        {"issuer": "https://wsgate.invalid/development", "jti": "j-1"},
+        {"issuer": "https://wsgate.invalid/development", "issuedBefore": "2001-01-01T00:00:00Z"},
+        {"tokenSHA256": "the token's"},
+    ],
+    ids=lambda spec: "+".join(spec),
+)
+@on_both_loops
+async def test_a_revocation_closes_exactly_the_sessions_that_it_names(
+    tmp_path: Path, spec: dict[str, Any]
+) -> None:
+    world = World(tmp_path)
+    world.route(upstream=await world.upstream())
+    roles = {"roles": ["driver"]}
+    token = world.token("alice", jti="j-1", sid="s-1", realm_access=roles, iat=978307199)
+    if "tokenSHA256" in spec:
+        spec = {"tokenSHA256": hashlib.sha256(token.rpartition(".")[0].encode()).hexdigest()}
+    async with (
+        world.running(),
+        world.connect(token=token) as named,
+        world.connect(token=world.token("alice", jti="j-2", sid="s-2")) as other,
+    ):
+        world.revoke("it", **spec)
+        await asyncio.wait_for(named.wait_closed(), 5)
+        assert (named.close_code, named.close_reason) == (1008, "token revoked")
+        await other.send("untouched")
+        assert await other.recv() == "untouched"
+        metrics = await world.metrics()
+    assert metrics["ws_revocations_total"] == 1
+    assert metrics["ws_revocation_to_close_seconds_count"] == 1
+
+
+@on_both_loops
+async def test_a_revocation_during_the_dial_refuses_the_handshake(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    dialled, answer = asyncio.Event(), asyncio.Event()
+
+    async def hesitate(connection: Any, request: Any) -> None:
+        dialled.set()
+        await answer.wait()
+
+    world.route(upstream=await world.upstream(process_request=hesitate))
+    async with world.running():
+        async with asyncio.TaskGroup() as tasks:
+            attempt = tasks.create_task(world.refusal(token=world.token("alice")))
+            await dialled.wait()
+            world.revoke("alice", subject="alice")
+            await eventually(
+                lambda: [session.life.refusal for session in world.plane.registry] != [None],
+                "the pending session is revoked",
+            )
+            answer.set()
+        refusal = attempt.result()
+        assert (refusal.status, refusal.reason) == (401, "token-revoked")
+        assert len(world.plane.registry) == 0
+
+
+@on_both_loops
+async def test_a_thousand_sessions_leave_nothing_behind(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.route(upstream=await world.upstream())
+    token = world.token()
+
+    def alive() -> int:
+        gc.collect()
+        return sum(isinstance(each, Session | Tunnel | End) for each in gc.get_objects())
+
+    async def visit(count: int) -> None:
+        for _ in range(count):
+            async with world.connect(token=token) as client:
+                await client.send("x")
+                await client.recv()
+
+    async with world.running():
+        await visit(20)
+        await eventually(lambda: len(world.plane.registry) == 0, "the first sessions are gone")
+        fds, tasks = len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
+        async with asyncio.TaskGroup() as visitors:
+            for _ in range(20):
+                visitors.create_task(visit(50))
+        await world.ended(1020)
+        await eventually(lambda: len(os.listdir("/proc/self/fd")) <= fds, "no descriptor is left")
+        await eventually(lambda: len(asyncio.all_tasks()) <= tasks, "no task is left")
+        assert alive() == 0
