@@ -72,9 +72,18 @@ def run(options: argparse.Namespace) -> int:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(settings, renderer, Path(folder), options.listen, options.admin_listen))
     except (SettingsError, FirstLoadError, OSError) as error:
-        print(f"wsgate standalone: cannot start\n{error}", file=sys.stderr)
-        return 2
+        return _cannot_start(error)
+    except ExceptionGroup as group:
+        listening, other = group.split(OSError)
+        if listening is None or other is not None:
+            raise
+        return _cannot_start(listening.exceptions[0])
     return 0
+
+
+def _cannot_start(error: Exception) -> int:
+    print(f"wsgate standalone: cannot start\n{error}", file=sys.stderr)
+    return 2
 
 
 def load_settings() -> tuple[Settings, OperatorSettings]:

@@ -9,7 +9,9 @@ from wsgate_contract.model import Value
 
 HOSTNAME_PATTERN = r"^(\*\.)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"
 PREFIX_PATTERN = r"^/([A-Za-z0-9._~!$&'()*+,;=:@%-]+(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*)?$"
-UPSTREAM_PATTERN = r"^wss?://[A-Za-z0-9._\[\]:-]+(/[^\s#?]*)?(\?[^\s#]*)?$"
+UPSTREAM_PATTERN = (
+    r"^wss?://([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[^\s#?]*)?(\?[^\s#]*)?$"
+)
 HTTP_URL_PATTERN = r"^https?://[^\s#]+$"
 ORIGIN_PATTERN = r"^(https?://[^\s/?#]+|\*\.[a-z0-9.-]+)$"
 HEADER_PATTERN = r"^[A-Za-z][A-Za-z0-9-]*$"

@@ -96,7 +96,7 @@ async def test_on_refusal_close_answers_101_and_1008(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.route(upstream=await world.upstream(), auth={"onRefusal": "Close"})
     async with world.running():
-        async with world.connect(subprotocols=["chat"]) as client:  # type: ignore[list-item]  # plain strings are fine at run time
+        async with world.connect(subprotocols=["chat"]) as client:
             assert client.subprotocol == "chat"
             with pytest.raises(ConnectionClosed):
                 await client.recv()

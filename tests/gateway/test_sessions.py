@@ -223,7 +223,7 @@ async def test_permessage_deflate_and_subprotocols_are_negotiated_end_to_end(tmp
     world.route(upstream=await world.upstream(subprotocols=["chat.v2", "chat.v1"]))
     async with (
         world.running(),
-        world.connect(token=world.token(), subprotocols=["chat.v1", "chat.v2"]) as client,  # type: ignore[list-item]  # plain strings are fine at run time
+        world.connect(token=world.token(), subprotocols=["chat.v1", "chat.v2"]) as client,
     ):
         assert client.subprotocol in ("chat.v1", "chat.v2")
         assert [extension.name for extension in client.protocol.extensions] == ["permessage-deflate"]

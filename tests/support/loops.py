@@ -36,7 +36,8 @@ def on_both_loops(test: Test) -> Callable[..., None]:
     parameter = inspect.Parameter("new_loop", inspect.Parameter.KEYWORD_ONLY)
     extended = signature.replace(parameters=[*signature.parameters.values(), parameter])
     run.__signature__ = extended  # type: ignore[attr-defined]  # pytest reads the arguments from it
-    return pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS.keys())(run)
+    parametrised: Callable[..., None] = pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS.keys())(run)
+    return parametrised
 
 
 async def _watched(test: Coroutine[Any, Any, None]) -> None:

@@ -243,6 +243,7 @@ class Relay:
         self.limits = LIMITS
         self.extensions = False
         self.react: Reaction = close_on_limit
+        self.new_recorder: Callable[[AsyncioEngine, Reaction], Recorder] = Recorder
         self.upstream_address: tuple[str, int] = ("", 0)
         self.upstream_tls: ssl.SSLContext | None = None
         self.before_leaving: asyncio.Event | None = None
@@ -289,7 +290,7 @@ class Relay:
             self.lost += 1
             upstream.transport.abort()
             return Left()
-        recorder = Recorder(self.engine, self.react)
+        recorder = self.new_recorder(self.engine, self.react)
         self.recorders.append(recorder)
         self.engine.open(client, upstream, HEAD, self.limits, recorder, extensions=self.extensions)
         return Left()

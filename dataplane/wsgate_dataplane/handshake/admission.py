@@ -35,7 +35,8 @@ class Admitted:
     claims: Claims | None
     """None on an Anonymous route."""
     token_cookie: str | None
-    """Name of the cookie that held the token: it is not sent upstream."""
+    """Name of the cookie that is not sent upstream. Also where the token came by a header: the cookie may
+    hold another user's, and an upstream that reads it would see an identity that nobody checked."""
 
 
 class Admission:
@@ -84,8 +85,7 @@ class Admission:
         claims, identity = await self._verify(serving, credential, now, trace)
         self.check_revoked(identity, now)
         trace("not revoked", f"by {len(self._view)} records")
-        cookie = self._settings.jwt_cookie_name if is_cookie else None
-        return Admitted(serving, identity, claims, cookie)
+        return Admitted(serving, identity, claims, self._settings.jwt_cookie_name)
 
     def check_revoked(self, identity: Identity, now: float) -> None:
         """Raises Refused: TOKEN_REVOKED. Asked again once the session is registered."""

@@ -14,7 +14,11 @@ def refusal_response(reason: Reason, request_id: str, retry_after_seconds: int) 
         status=status(reason),
         body=json.dumps(problem(reason, request_id)).encode(),
         content_type=PROBLEM_CONTENT_TYPE,
-        headers={"Server": "wsgate", "X-Request-Id": request_id, **headers(reason, retry_after_seconds=retry_after_seconds)},
+        headers={
+            "Server": "wsgate",
+            "X-Request-Id": request_id,
+            **headers(reason, retry_after_seconds=retry_after_seconds),
+        },
     )
     response.force_close()
     return response

@@ -78,10 +78,14 @@ def _placeholder(invalid: InvalidRoute) -> Route | None:
     """Enough of an unreadable route to keep its address from falling to a shorter prefix."""
     kept = ("namespace", "name", "hostnames", "prefix")
     document = {key: invalid.document[key] for key in kept if key in invalid.document}
-    try:
-        return Route.from_document({**document, "upstream": "ws://unreadable.invalid"})
-    except ValueError:
-        return None
+    document["upstream"] = "ws://unreadable.invalid"
+    for found in (document, {**document, "hostnames": []}):
+        # With hostnames that cannot be read either, the prefix is held on every host.
+        try:
+            return Route.from_document(found)
+        except ValueError:
+            continue
+    return None
 
 
 def make_serving(route: Route, settings: Settings) -> Serving:

@@ -40,7 +40,7 @@ def headers(reason: Reason, *, retry_after_seconds: int) -> dict[str, str]:
             # RFC 9110 7.8: Upgrade needs the connection option; RFC 6455 4.4: the version we speak.
             return {
                 "Upgrade": "websocket",
-                "Connection": "Upgrade",
+                "Connection": "Upgrade, close",
                 "Sec-WebSocket-Version": WEBSOCKET_VERSION,
             }
         case 503:

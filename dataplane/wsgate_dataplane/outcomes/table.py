@@ -157,7 +157,7 @@ OUTCOMES: dict[Reason, Outcome] = {
     ),
     Reason.TOKEN_AUTHORIZED_PARTY: _bad_token("List the token's azp in auth.providers[].authorizedParties."),
     Reason.TOKEN_NOT_YET_VALID: _bad_token(
-        "nbf or iat lies in the future by more than the leeway; compare the clocks."
+        "Compare the clocks: nbf or iat lies in the future by more than the leeway."
     ),
     Reason.TOKEN_LIFETIME: _bad_token("Issue tokens that live no longer than WSGATE_MAX_TOKEN_LIFETIME_SECONDS."),
     Reason.TOKEN_CLAIM_MISSING: _bad_token(

@@ -133,6 +133,7 @@ class Registry:
     def stop(self) -> None:
         """Cut what is left."""
         for session in tuple(self._sessions.values()):
+            self.end(session, Reason.DRAINING, "cut")
             if session.relay is not None:
                 self._engine.abort(session.relay)
         self._ages.stop()

@@ -61,6 +61,8 @@ def load_revocations(path: Path) -> RevocationsFile:
         records = tuple(RevocationRecord.from_document(item) for item in document.items)
     except ValidationError as error:
         raise RenderedDocumentError(_summary(error)) from error
+    if len({record.id for record in records}) != len(records):
+        raise RenderedDocumentError("a record's id stands twice; one of the two would be lost")
     return RevocationsFile(document.version, document.sha256, records, document.confirmed_at)
 
 

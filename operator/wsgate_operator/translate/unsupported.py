@@ -39,12 +39,6 @@ REFUSED = (
         "use an issuer of JWTs and leave it out",
     ),
     Unsupported(
-        "OIDC discovery (a provider without jwks)",
-        lambda spec: any(p.jwks.uri is None and p.jwks.inline is None for p in spec.auth.providers),
-        "set spec.auth.providers[].jwks.uri to the jwks_uri of the issuer's "
-        "/.well-known/openid-configuration, or give jwks.inline",
-    ),
-    Unsupported(
         "spec.auth.forward.claimToHeaders",
         lambda spec: bool(spec.auth.forward.claim_to_headers),
         "leave it out; the upstream can read the forwarded token",

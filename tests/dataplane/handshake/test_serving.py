@@ -191,10 +191,7 @@ def test_an_unreadable_address_does_not_hold_up_the_other_routes(change: dict[st
 
 UNUSABLE = [
     {"upstream": "wss://chat.test", "upstreamTLS": {"caBundle": "no PEM"}},
-    {"upstream": "ws://[::1/ws"},
     {"upstream": "ws://chat.test:99999/ws"},
-    {"upstream": "ws://chat.test:port/ws"},
-    {"upstream": "ws://:8080/ws"},
 ]
 
 

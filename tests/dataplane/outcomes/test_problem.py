@@ -45,7 +45,7 @@ def test_the_status_brings_its_headers(reason: Reason, expected: dict[str, str])
 @pytest.mark.parametrize("reason", [reason for reason in Reason if status(reason) == 426])
 def test_an_upgrade_demand_names_protocol_and_version(reason: Reason) -> None:
     found = headers(reason, retry_after_seconds=5)
-    assert found == {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    assert found == {"Upgrade": "websocket", "Connection": "Upgrade, close", "Sec-WebSocket-Version": "13"}
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if status(reason) == 401])

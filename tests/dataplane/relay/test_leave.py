@@ -108,7 +108,7 @@ async def test_a_client_that_went_during_the_dial_cannot_leave() -> None:
             await eventually(lambda: all(each.transport is None for each in relay.server.connections))
             relay.before_leaving.set()
             await eventually(lambda lost=lost: relay.lost == lost + 1)
-            assert await upstream.is_cut()
+            assert await upstream.rest() == b""
             client.close()
             upstream.close()
         assert relay.recorders == []
