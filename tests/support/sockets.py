@@ -5,7 +5,7 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import cast
@@ -252,6 +252,8 @@ class Relay:
         self.lost = 0
         """Clients that were gone before they could leave aiohttp."""
         self.recorders: list[Recorder] = []
+        self._peers: list[Peer] = []
+        self.handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] = self._open
         self.server = web.Server(self._handle, access_log=None)
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self._listening.setblocking(False)
@@ -261,9 +263,16 @@ class Relay:
         self.upstream_address = self._listening.getsockname()
         self._sockets = await asyncio.get_running_loop().create_server(self.server, "127.0.0.1", 0, backlog=1024)
 
+    def forget(self) -> None:
+        """Keep nothing of the sessions that were opened so far."""
+        self.recorders.clear()
+        self._peers.clear()
+
     async def stop(self) -> None:
         self.engine.stop()
         self._listening.close()
+        for peer in self._peers:
+            peer.close()
         assert self._sockets is not None
         self._sockets.close()
         await self._sockets.wait_closed()
@@ -281,6 +290,9 @@ class Relay:
         self.limits = replace(self.limits, **limits)  # type: ignore[arg-type]  # sizes are ints, times floats
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self.handle(request)
+
+    async def _open(self, request: web.BaseRequest) -> web.StreamResponse:
         upstream = await connect(self.upstream_address, self.upstream_tls)
         self.dialled += 1
         if self.before_leaving is not None:
@@ -297,7 +309,11 @@ class Relay:
 
     async def client(self) -> Peer:
         """A connected client that has said nothing yet."""
-        return Peer(await self._dial())
+        return self._keep(Peer(await self._dial()))
+
+    def _keep(self, peer: Peer) -> Peer:
+        self._peers.append(peer)
+        return peer
 
     async def _dial(self) -> socket.socket:
         connection = socket.socket()
@@ -310,7 +326,7 @@ class Relay:
         """The upstream's end of the next dial, its request read and not answered."""
         connection, _ = await asyncio.get_running_loop().sock_accept(self._listening)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        peer = Peer(connection)
+        peer = self._keep(Peer(connection))
         assert await peer.until(b"\r\n\r\n") == REQUEST
         return peer
 

@@ -81,7 +81,8 @@ class Handler:
             response = await self._open(arrived, request, serving, offer)
         except Refused as refused:
             return self._refuse(arrived, request, refused, serving, offer)
-        except Exception:  # noqa: BLE001  # the outermost border: no fault of one request may reach another
+        except Exception:
+            # The outermost border: no fault of one request may reach another.
             log.exception("unexpected", extra={"fields": {"request_id": request.request_id}})
             return self._refuse(arrived, request, Refused(Reason.UNEXPECTED), serving, offer)
         self._metrics.handshake_seconds.observe(time.perf_counter() - started)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from wsgate_dataplane.frames.build import close_frame
+from wsgate_dataplane.relay.cut import cut
 from wsgate_dataplane.relay.engine import Connection, Counters, Listener, RelayLimits, SessionId
 from wsgate_dataplane.relay.timer import DeadlineTimer
 from wsgate_dataplane.relay.tunnel import Tunnel
@@ -92,14 +93,14 @@ class AsyncioEngine:
         for tunnel in list(self._tunnels.values()):
             tunnel.abort()
         for last_words in list(self._last_words.values()):
-            last_words.transport.abort()
+            cut(last_words.transport)
         self.timer.stop()
 
     def _on_due(self, session: SessionId) -> None:
         if tunnel := self._tunnels.get(session):
             tunnel.on_due()
         elif last_words := self._last_words.get(session):
-            last_words.transport.abort()
+            cut(last_words.transport)
 
 
 class LastWords(asyncio.Protocol):

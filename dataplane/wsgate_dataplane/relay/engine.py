@@ -86,7 +86,7 @@ class Listener(Protocol):
     """Receives the events of one session; called from the loop, must not raise."""
 
     def relay_opened(self, session: SessionId) -> None:
-        """The first event, before any byte is moved: events may come before Engine.open returns."""
+        """The first event, before any byte of a peer is moved: events may come before Engine.open returns."""
 
     def limit_exceeded(self, event: LimitExceeded) -> None:
         """Answer with Engine.close or Engine.abort."""

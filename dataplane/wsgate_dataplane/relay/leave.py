@@ -3,8 +3,7 @@
 Tried with aiohttp 3.14.3 to 3.14.5; tests/dataplane/relay/test_leave.py is the contract.
 """
 
-import asyncio
-from typing import Any, cast
+from typing import Any
 
 from aiohttp import web
 
@@ -46,10 +45,8 @@ def leave_aiohttp(request: web.BaseRequest) -> Connection | None:
     transport = request.transport
     if transport is None or transport.is_closing():
         return None
-    # Not by isinstance: uvloop's transports do not inherit from asyncio's.
-    stream = cast("asyncio.Transport", transport)
     collector = _Collector()
     protocol.set_parser(collector)  # type: ignore[arg-type]  # feed_data and feed_eof are all it calls
     protocol.transport = None
     protocol.connection_lost(None)
-    return Connection(stream, collector.early)
+    return Connection(transport, collector.early)

@@ -48,8 +48,11 @@ class DeadlineTimer(Generic[Item]):
     def _fire(self) -> None:
         self._handle, self._armed_for = None, float("inf")
         # A millisecond of slack: loop clocks are coarser than the times handed to them.
-        for item in self._deadlines.pop_due(self._loop.time() + 0.001):
-            self._on_due(item)
-        due = self._deadlines.next_due()
-        if due is not None and due < self._armed_for:
-            self._arm(due)
+        try:
+            for item in self._deadlines.pop_due(self._loop.time() + 0.001):
+                self._on_due(item)
+        finally:
+            # Also when an item raises: the others' deadlines hold.
+            due = self._deadlines.next_due()
+            if due is not None and due < self._armed_for:
+                self._arm(due)

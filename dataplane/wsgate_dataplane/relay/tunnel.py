@@ -11,6 +11,7 @@ other sends afterwards is dropped. ENDING: the peers end it themselves, the gate
 """
 
 import asyncio
+import math
 import os
 from collections.abc import Callable
 from enum import Enum
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from wsgate_dataplane.frames.build import close_frame, ping_frame
 from wsgate_dataplane.frames.scanner import Scanner
+from wsgate_dataplane.relay.cut import cut
 from wsgate_dataplane.relay.engine import (
     Closed,
     Connection,
@@ -64,6 +66,7 @@ class End(asyncio.Protocol):
         "bytes_forwarded",
         "has_eof",
         "is_lost",
+        "is_shut",
         "last_ping",
         "last_seen",
         "other",
@@ -97,6 +100,8 @@ class End(asyncio.Protocol):
         """The peer has shut its writing side."""
         self.is_lost = False
         """The transport is closed."""
+        self.is_shut = False
+        """FIN has been sent to the peer: nothing more can be said to it."""
         self.pending_close: bytes | None = None
         """Our Close towards this peer, waiting for a frame boundary."""
         self.stuck_since: float | None = None
@@ -125,12 +130,14 @@ class End(asyncio.Protocol):
     def eof_received(self) -> bool:
         self.has_eof = True
         self.tunnel.end_of_stream(self)
-        return True
+        # TLS has no half-close and warns of a protocol that asks for one.
+        return self.transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
         if exc is not None:
             self.tunnel.is_clean = False
+        self.other.mute()
         self.tunnel.end_of_stream(self)
 
     def pause_writing(self) -> None:
@@ -141,6 +148,8 @@ class End(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.stuck_since = None
+        # What it sent meanwhile was not read: its silence counts from here.
+        self.other.last_seen = self._clock()
         if not self.other.is_lost and not self.other.transport.is_closing():
             self.other.transport.resume_reading()
 
@@ -153,6 +162,7 @@ class End(asyncio.Protocol):
         """Send FIN behind what is buffered; TLS has no half-close, so there it is the whole close."""
         if self.is_lost or self.transport.is_closing():
             return
+        self.is_shut = True
         if self.transport.can_write_eof():
             self.transport.write_eof()
         else:
@@ -222,10 +232,11 @@ class Tunnel:
 
     def start(self, head: bytes, early: tuple[bytes, bytes]) -> None:
         """The 101 first, then what both sides sent before it was written."""
-        self.listener.relay_opened(self.id)
         self.client.transport.set_protocol(self.client)
         self.upstream.transport.set_protocol(self.upstream)
+        # Before the first event: the listener may answer with a Close.
         self.client.transport.write(head)
+        self.listener.relay_opened(self.id)
         self.reschedule()
         for end, data in ((self.upstream, early[1]), (self.client, early[0])):
             if data:
@@ -283,8 +294,8 @@ class Tunnel:
         self.cut_at = now + self.limits.close_seconds
         self.grace_until = now + min(self.limits.grace_seconds, self.limits.close_seconds)
         for end in (self.client, self.upstream):
-            if end.other.scanner.close_code is not None:
-                # The other peer's own Close has passed to this one already.
+            if end.other.scanner.close_code is not None or end.is_shut or end.is_lost:
+                # The other peer's own Close has passed to this one already, or it hears no more.
                 end.shut()
                 continue
             mask = os.urandom(4) if end.side is Side.UPSTREAM else None
@@ -316,7 +327,8 @@ class Tunnel:
         self.is_clean = False
         for end in (self.client, self.upstream):
             if not end.is_lost:
-                end.transport.abort()
+                cut(end.transport)
+            end.mute()
         self._gone()
 
     def _gone(self) -> None:
@@ -365,6 +377,8 @@ class Tunnel:
         self.engine.timer.set(self.id, due)
 
     def _silence_due(self, end: End) -> float:
+        if end.other.stuck_since is not None:
+            return math.inf
         ping = max(end.last_seen, end.last_ping) + self.limits.ping_seconds
         return min(end.last_seen + self.limits.idle_seconds, ping)
 
@@ -381,22 +395,31 @@ class Tunnel:
                     end.pending_close = None
                     self.is_clean = False
                     end.other.mute()
-                    end.transport.abort()
+                    if not end.is_lost:
+                        cut(end.transport)
             self.reschedule()
             return
         for end in (self.client, self.upstream):
             if self._is_stuck(end, now):
                 self.listener.limit_exceeded(LimitExceeded(Limit.WRITE, end.side, "takes no bytes"))
                 return
+            if end.other.stuck_since is not None:
+                # Its silence is the gateway's doing: it is not read from.
+                continue
             silence = now - end.last_seen + 0.002
             if silence >= self.limits.idle_seconds:
                 self.listener.limit_exceeded(LimitExceeded(Limit.IDLE, end.side, f"{silence:.0f} s"))
                 return
             if now - max(end.last_seen, end.last_ping) + 0.002 >= self.limits.ping_seconds:
                 end.last_ping = now
-                if end.other.scanner.is_at_boundary and end.stuck_since is None:
-                    end.say(ping_frame)
+                self._ping(end)
         self.reschedule()
+
+    def _ping(self, end: End) -> None:
+        """Where it may stand: on a frame boundary, before a Close frame, not behind full buffers."""
+        scanner = end.other.scanner
+        if scanner.is_at_boundary and scanner.close_code is None and end.stuck_since is None:
+            end.say(ping_frame)
 
     def _is_stuck(self, end: End, now: float) -> bool:
         if end.stuck_since is None or now - end.stuck_since + 0.002 < self.limits.write_seconds:

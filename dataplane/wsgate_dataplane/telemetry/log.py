@@ -44,8 +44,8 @@ def configure(stream: TextIO, level: str = "INFO") -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JSONFormatter())
     # Documented by the logging HOWTO: facts that our lines do not carry are not gathered.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
-    logging._srcfile = None  # type: ignore[assignment]  # no walk through the stack for a file name
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # no walk through the stack for a file name
     logger = logging.getLogger(LOGGER_NAME)
     logger.handlers = [handler]
     logger.propagate = False

@@ -460,6 +460,18 @@ async def test_both_sides_pongs_keep_a_session_for_ever() -> None:
 
 
 @on_both_loops
+async def test_nothing_is_said_behind_a_close_that_passed() -> None:
+    async with relaying() as relay:
+        relay.limit(ping_seconds=0.1, idle_seconds=0.5)
+        session = await relay.open()
+        await session.client.send(frame(CLOSE, b"\x03\xe8", mask=True))
+        assert (await session.upstream.frame()).close == (1000, "")
+        await eventually(lambda: session.events.events)
+        assert await session.upstream.rest() == b""
+        await end(session)
+
+
+@on_both_loops
 async def test_bytes_of_a_header_that_never_ends_are_no_life() -> None:
     async with relaying() as relay:
         relay.limit(ping_seconds=QUARTER_HOUR, idle_seconds=0.4)
@@ -496,7 +508,7 @@ async def test_a_side_that_the_gateway_does_not_read_from_is_not_idle() -> None:
         def is_over() -> bool:
             push()
             # The stuck client itself is alive.
-            session.client.socket.send(frame(PONG, mask=True)) if not session.events.events else None
+            session.client.socket.send(GOOD)
             return bool(session.events.events)
 
         await eventually(is_over)
