@@ -13,7 +13,7 @@ LOWEST_TOOLS := pytest hypothesis joserfc websockets
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-lowest check bench clean
+.PHONY: help setup demo test test-lowest check fuzz bench clean
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ check: $(VENV)/.setup-dev ## Lint, types, import contracts, generated files
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	@$(BIN)/python -c "$$CRDS_CHECK"
+
+FUZZ_SECONDS ?= 60
+
+fuzz: $(VENV)/.setup-dev ## Fuzz the frame scanner, guided by coverage, for FUZZ_SECONDS
+	$(BIN)/python -m pip install --quiet atheris
+	$(BIN)/python -m tests.fuzz.scanner -max_total_time=$(FUZZ_SECONDS) -max_len=4096
 
 bench: $(VENV)/.setup-bench ## Compare wsgate with other proxies on this machine
 	PYTHONPATH=benchmarks $(BIN)/python -m wsgate_bench

@@ -62,7 +62,7 @@ class Peer:
     """A non-blocking socket that does exactly what a test says, and reads only when asked to."""
 
     def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
+        connection.settimeout(0)
         self.socket = connection
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
@@ -256,7 +256,7 @@ class Relay:
         self.handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] = self._open
         self.server = web.Server(self._handle, access_log=None)
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self._listening.setblocking(False)
+        self._listening.settimeout(0)
         self._sockets: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -317,7 +317,7 @@ class Relay:
 
     async def _dial(self) -> socket.socket:
         connection = socket.socket()
-        connection.setblocking(False)
+        connection.settimeout(0)
         await asyncio.get_running_loop().sock_connect(connection, self.address)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection

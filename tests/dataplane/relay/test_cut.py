@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import socket
-from typing import cast
 
 import pytest
 
@@ -24,7 +23,7 @@ async def test_the_peer_sees_a_reset_and_nothing_is_sent_behind_it(
         accepted, _ = listening.accept()
         peer = Peer(accepted)
         transport.write(bytes(buffered))
-        cut(cast(asyncio.Transport, transport))
+        cut(transport)
         await eventually(lambda: protocol.is_lost)
         assert await peer.is_cut()
         peer.close()

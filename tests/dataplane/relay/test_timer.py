@@ -93,7 +93,7 @@ async def test_a_stopped_timer_calls_nothing() -> None:
 @on_both_loops
 async def test_a_thousand_items_share_one_loop_handle() -> None:
     loop = asyncio.get_running_loop()
-    timer = DeadlineTimer[int](loop, pytest.fail)
+    timer = DeadlineTimer[int](loop, lambda item: pytest.fail(str(item)))
     gc.collect()
     before = handles()
     for item in range(1000):
@@ -105,7 +105,4 @@ async def test_a_thousand_items_share_one_loop_handle() -> None:
 
 def handles() -> int:
     """Timer handles of either loop that would still call something."""
-    return sum(
-        type(each).__name__ == "TimerHandle" and not each.cancelled()  # type: ignore[attr-defined]
-        for each in gc.get_objects()
-    )
+    return sum(type(each).__name__ == "TimerHandle" and not each.cancelled() for each in gc.get_objects())

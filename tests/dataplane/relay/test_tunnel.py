@@ -173,7 +173,7 @@ async def test_close_says_1008_to_both_masked_to_the_upstream_and_fin_follows() 
             assert await peer.rest() == b""
             peer.finish()
         closed = await session.events.over()
-        assert closed == Closed(None, None, True, Counters())
+        assert closed == Closed(first_close=None, close_code=None, is_clean=True, counters=Counters())
         session.drop()
 
 
@@ -446,15 +446,15 @@ async def test_both_sides_pongs_keep_a_session_for_ever() -> None:
         session = await relay.open()
         until = relay.engine.clock() + 1.2
 
-        async def answer(peer_is_client: bool) -> None:  # noqa: FBT001  # a task's argument
-            peer = session.client if peer_is_client else session.upstream
+        async def answer(side: Side) -> None:
+            peer = session.client if side is Side.CLIENT else session.upstream
             while relay.engine.clock() < until:
                 if (await peer.frame()).opcode == PING:
-                    await peer.send(frame(PONG, mask=peer_is_client))
+                    await peer.send(frame(PONG, mask=side is Side.CLIENT))
 
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(answer(True))
-            tasks.create_task(answer(False))
+            tasks.create_task(answer(Side.CLIENT))
+            tasks.create_task(answer(Side.UPSTREAM))
         assert session.events.events == []
         await end(session)
 
@@ -607,34 +607,43 @@ async def test_compressed_frames_pass_where_the_extension_was_negotiated() -> No
         await end(session)
 
 
-@pytest.mark.parametrize("event", ["limit", "lost"])
-@on_both_loops
-async def test_abort_from_within_an_event_cuts_both_at_once(event: str) -> None:
-    def react(recorder: Recorder, event: Event) -> None:
-        if not isinstance(event, Closed):
-            recorder.engine.abort(recorder.id)
+def abort_at_once(recorder: Recorder, event: Event) -> None:
+    if not isinstance(event, Closed):
+        recorder.engine.abort(recorder.id)
 
+
+async def is_aborted(session: Opened) -> bool:
+    """Both sides are cut, and nothing was told behind the one event and its end."""
+    closed = await session.events.over()
+    cut = [await peer.is_cut() for peer in (session.client, session.upstream)]
+    engine = session.engine
+    return (
+        not closed.is_clean
+        and len(session.events.events) == 2
+        and len(engine) == len(engine.timer) == 0
+        and all(cut)
+    )
+
+
+@on_both_loops
+async def test_abort_when_a_side_is_lost_cuts_both_at_once() -> None:
     async with relaying() as relay:
-        relay.react = react
-        early = frame(TEXT, b"bad", mask=False) if event == "limit" else b""
-        session = await relay.open(client_says=[REQUEST + early]) if not early else None
-        if session is None:
-            client = await relay.client()
-            await client.send(REQUEST + early)
-            upstream = await relay.accept()
-            # Both sides are hostile: the first one's abort is the last event all the same.
-            await upstream.send(HEAD + frame(TEXT, b"bad", mask=True))
-            await eventually(lambda: relay.recorders)
-            session = Opened(client, upstream, relay.recorders[0], relay.engine)
-        else:
-            session.client.finish()
-        closed = await session.events.over()
-        assert len(session.events.events) == 2
-        assert not closed.is_clean
-        assert len(relay.engine) == len(relay.engine.timer) == 0
-        for peer in (session.client, session.upstream):
-            await peer.is_cut()
-        session.drop()
+        relay.react = abort_at_once
+        session = await relay.open()
+        session.client.finish()
+        assert await is_aborted(session)
+
+
+@on_both_loops
+async def test_abort_during_open_is_the_end_though_both_sides_early_bytes_are_hostile() -> None:
+    async with relaying() as relay:
+        relay.react = abort_at_once
+        client = await relay.client()
+        await client.send(REQUEST + frame(TEXT, b"bad", mask=False))
+        upstream = await relay.accept()
+        await upstream.send(HEAD + frame(TEXT, b"bad", mask=True))
+        await eventually(lambda: relay.recorders)
+        assert await is_aborted(Opened(client, upstream, relay.recorders[0], relay.engine))
 
 
 @on_both_loops
