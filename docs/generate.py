@@ -1,4 +1,4 @@
-"""Writes the reference pages that are made from code: outcomes, configuration, metrics."""
+"""Writes the reference pages that are made from code: outcomes, configuration, metrics, what is not built yet."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ from wsgate_dataplane.outcomes.table import OUTCOMES
 from wsgate_dataplane.settings import NOT_ACTED_ON, SECRETS, Settings
 from wsgate_dataplane.telemetry.metrics import Metrics
 from wsgate_operator.settings import OperatorSettings
+from wsgate_operator.translate.unsupported import IGNORED, REFUSED
 
 REFERENCE = Path(__file__).parent / "reference"
 COMMAND = "python docs/generate.py"
@@ -23,7 +24,7 @@ OUTCOMES_INTRO = """\
 Every refusal and every close has one reason from this closed table. It stands in the log line, in the label
 `reason` of the metrics and, before the 101, in the body of the answer (RFC 9457, `type` is
 `urn:wsgate:outcome:<reason>`). A hyphen means that the reason cannot occur there; the close code of a peer passes
-through unchanged."""
+through unchanged. The MQTT codes are for the MQTT sessions of a later version."""
 
 CONFIGURATION_INTRO = """\
 Each process reads its environment once, at the start; a change needs a restart. An empty value counts as unset.
@@ -32,9 +33,14 @@ All faults are reported at once, one line each. A setting marked *secret* may in
 
 OPERATOR_INTRO = "`wsgate standalone` reads these too: it holds the operator's translation and the data plane."
 
+NOT_YET_INTRO = """\
+Fields of a WsRoute's spec that this version does not act on. Where ignoring one would make a session less strict
+than it was asked to be, the route is refused."""
+
 METRICS_INTRO = """\
 Served at `/metrics` of the admin listener. The first thirteen keep the names of the original gateway. Label
-values come from closed sets and exist from the start, so that `rate()` sees the first event."""
+values come from closed sets and exist from the start, so that `rate()` sees the first event. Retries, circuit
+breaker, health probes and rate limits do not exist in this version: their five families stay at zero."""
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -128,6 +134,16 @@ def metrics() -> str:
     return page("Metrics", METRICS_INTRO, table(("Name", "Type", "Labels", "Meaning"), rows))
 
 
+def not_yet() -> str:
+    """What translate refuses, and what it ignores with a warning."""
+    header = ("Field", "Until then")
+    parts = [NOT_YET_INTRO]
+    for title, features in (("Refused", REFUSED), ("Ignored with a warning", IGNORED)):
+        rows = [(f"`{each.field}`", each.advice) for each in features]
+        parts += [f"## {title}", table(header, rows)]
+    return page("Not yet", *parts)
+
+
 def label_text(label: str, values: list[str]) -> str:
     """A label with its values where they are few."""
     if len(values) > LABEL_VALUES_SHOWN_MAX:
@@ -140,7 +156,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, fail where a page is not up to date")
     is_check = parser.parse_args(arguments).check
-    pages = {"outcomes.md": outcomes(), "configuration.md": configuration(), "metrics.md": metrics()}
+    pages = {
+        "outcomes.md": outcomes(),
+        "configuration.md": configuration(),
+        "metrics.md": metrics(),
+        "not-yet.md": not_yet(),
+    }
     stale = []
     for name, text in pages.items():
         file = REFERENCE / name

@@ -77,23 +77,30 @@ def run(options: argparse.Namespace) -> int:
         listening, other = group.split(OSError)
         if listening is None or other is not None:
             raise
-        return _cannot_start(listening.exceptions[0])
+        return _cannot_start(f"{listening.exceptions[0]}; choose others with --listen and --admin-listen")
     return 0
 
 
-def _cannot_start(error: Exception) -> int:
+def _cannot_start(error: object) -> int:
     print(f"wsgate standalone: cannot start\n{error}", file=sys.stderr)
     return 2
 
 
 def load_settings() -> tuple[Settings, OperatorSettings]:
     """Read the environment for both components; raises SettingsError with all faults, logs warnings."""
-    settings = Settings.load(os.environ)
+    faults: list[str] = []
+    try:
+        settings = Settings.load(os.environ)
+    except SettingsError as error:
+        faults += error.problems
     try:
         operator_settings = OperatorSettings()
     except ValidationError as error:
-        faults = [f"WSGATE_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()]
-        raise SettingsError(faults) from error
+        for each in error.errors():
+            name, found = f"WSGATE_{str(each['loc'][0]).upper()}", each["input"]
+            faults.append(f"{name}: {each['msg'].lower()}, found {found!r}")
+    if faults:
+        raise SettingsError(faults)
     known = [f"WSGATE_{name.upper()}" for name in OperatorSettings.model_fields]
     for warning in settings.warnings(os.environ, known):
         log.warning("setting", extra={"fields": {"detail": warning}})

@@ -77,7 +77,7 @@ class Provider(Value):
     """An identity provider whose tokens the route accepts."""
 
     issuer: str = Field(min_length=1, max_length=2048, description="The iss claim, compared byte for byte.")
-    jwks: JWKS = Field(default=JWKS(), description="The issuer's signing keys.")
+    jwks: JWKS = Field(default=JWKS(), description="The issuer's signing keys; empty: found by OIDC discovery.")
     audiences: tuple[Name, ...] = Field(
         min_length=1,
         max_length=32,
@@ -179,7 +179,7 @@ class Auth(Value):
         default=("Header", "Cookie"),
         min_length=1,
         max_length=6,
-        description="Where a token may stand; on MQTT MQTTPassword is added when left at the default.",
+        description="Where a token may stand.",
     )
     claims: tuple[RequiredClaim, ...] = Field(default=(), max_length=32, description="All of these must hold.")
     replay: Literal["Allow", "OncePerToken", "BindToIP"] = Field(
@@ -381,7 +381,8 @@ class RoutePolicy(Value):
     )
     on_stale: Literal["Close", "Keep"] = Field(
         default="Close",
-        description="Live sessions when no revocation channel has confirmed for too long.",
+        description="While nothing confirms the revocations for too long, new sessions are refused (Close) "
+        "or admitted (Keep).",
     )
 
     @model_validator(mode="after")

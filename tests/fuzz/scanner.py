@@ -36,7 +36,7 @@ def one_input(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    import atheris  # type: ignore[import-not-found]  # installed by `make fuzz` only
+    import atheris
 
     atheris.instrument_all()
     atheris.Setup(sys.argv, one_input)

@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 
 from tests.support.loops import eventually, turns
 from wsgate_dataplane.relay.asyncio_engine import AsyncioEngine
-from wsgate_dataplane.relay.engine import Closed, Connection, LimitExceeded, RelayLimits, SessionId, SideLost
+from wsgate_dataplane.relay.engine import Closed, Connection, LimitExceeded, RelayLimits, SessionId, Side, SideLost
 from wsgate_dataplane.relay.leave import Left, leave_aiohttp
 
 REQUEST = (
@@ -207,6 +207,40 @@ class Opened:
         """Close the peers' own descriptors."""
         self.client.close()
         self.upstream.close()
+
+    async def end(self) -> Closed:
+        """Both peers go; wait for the end."""
+        self.drop()
+        return await self.events.over()
+
+
+def flood(session: Opened, side: Side, data: bytes) -> Callable[[], int]:
+    """Put data into the gateway until it takes no more; the result gives what it took so far."""
+    peer = session.client if side is Side.CLIENT else session.upstream
+    taken = 0
+
+    def push() -> int:
+        nonlocal taken
+        try:
+            while taken < len(data):
+                taken += peer.socket.send(data[taken : taken + 65536])
+        except BlockingIOError:
+            pass
+        return taken
+
+    return push
+
+
+async def stall(session: Opened, side: Side, data: bytes) -> int:
+    """Flood until nothing moves any more; the number of bytes that were taken."""
+    push = flood(session, side, data)
+    quiet = last = 0
+    while quiet < 25:
+        await asyncio.sleep(0.002)
+        quiet = quiet + 1 if push() == last else 0
+        last = push()
+    assert last < len(data)
+    return last
 
 
 class _Answer(asyncio.Protocol):

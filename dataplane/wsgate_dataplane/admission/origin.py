@@ -54,7 +54,8 @@ def check_origin(
         if token_is_cookie and _is_own(found, hostnames):
             return
     own = [f"https://{host}" for host in hostnames] if token_is_cookie else []
-    raise Refused(Reason.ORIGIN_NOT_LISTED, expected(f"an Origin of {[*allowed, *own]}", origin))
+    listed = f"an Origin of {[*allowed, *own]}" if allowed or own else "a listed Origin, but none is listed"
+    raise Refused(Reason.ORIGIN_NOT_LISTED, expected(listed, origin))
 
 
 def _is_match(origin: _Origin, entry: str) -> bool:

@@ -21,7 +21,7 @@ from wsgate_dataplane.handshake.serving import Catalogue, Serving
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.registry.registry import Registry
-from wsgate_dataplane.registry.session import Origin, Session
+from wsgate_dataplane.registry.session import Arrival, Session
 from wsgate_dataplane.relay.engine import Connection, Engine
 from wsgate_dataplane.relay.leave import Left, leave_aiohttp
 from wsgate_dataplane.routing.target import upstream_target
@@ -78,15 +78,15 @@ class Handler:
                 raise Refused(Reason.ADMIN_MOVED)
             serving = self._admission.find_route(self._catalogue(), request)
             offer = read_offer(request)
-            response = await self._open(arrived, request, serving, offer)
+            return await self._open(arrived, request, serving, offer)
         except Refused as refused:
             return self._refuse(arrived, request, refused, serving, offer)
         except Exception:
             # The outermost border: no fault of one request may reach another.
             log.exception("unexpected", extra={"fields": {"request_id": request.request_id}})
             return self._refuse(arrived, request, Refused(Reason.UNEXPECTED), serving, offer)
-        self._metrics.handshake_seconds.observe(time.perf_counter() - started)
-        return response
+        finally:
+            self._metrics.handshake_seconds.observe(time.perf_counter() - started)
 
     def _read(self, arrived: web.BaseRequest) -> Request:
         headers = tuple(
@@ -117,11 +117,15 @@ class Handler:
         admitted = await self._admission.admit(serving, request, time.time())
         if admitted.claims is not None:
             self._metrics.auth_success.inc()
-        origin = Origin(request.request_id, request.address)
-        session = self._registry.register(serving.route, admitted.identity, origin)
+        arrival = Arrival(request.request_id, request.address)
+        session = self._registry.register(serving.route, admitted.identity, arrival)
         try:
-            # Registered first: a revocation from here on finds the session, one from before is seen here.
+            # Registered first: what happens from here on finds the session, what happened before is seen here.
             self._admission.check_revoked(admitted.identity, time.time())
+            if self._is_draining():
+                raise Refused(Reason.DRAINING)
+            if self._catalogue().servings.get(serving.route.key) is not serving:
+                raise Refused(Reason.ROUTE_CHANGED, "while the token was checked")
             upgraded = await self._dial(request, admitted, offer)
             try:
                 return self._hand_over(arrived, request, admitted, session, offer, upgraded)

@@ -129,7 +129,7 @@ OUTCOMES: dict[Reason, Outcome] = {
         404,
         None,
         "moved",
-        "The admin listener, by default on port 9090, serves /metrics and /admin/; the public one does not.",
+        "The admin listener, by default on port 9090, serves /metrics; revoke with a TokenRevocation.",
     ),
     Reason.ORIGIN_NOT_LISTED: Outcome(
         403,
@@ -227,15 +227,15 @@ OUTCOMES: dict[Reason, Outcome] = {
     Reason.DRAINING: Outcome(
         503, 1012, "service restart", "Reconnect; another instance answers.", mqtt5=0x8B, mqtt311=3
     ),
-    Reason.ROUTE_CHANGED: Outcome(None, 1012, "service restart", "Reconnect; the route has changed.", mqtt5=0x9C),
+    Reason.ROUTE_CHANGED: Outcome(503, 1012, "service restart", "Reconnect; the route has changed.", mqtt5=0x9C),
     Reason.ROUTE_REMOVED: Outcome(
-        None, 1012, "service restart", "The route is gone; see the WsRoutes.", mqtt5=0x9C
+        503, 1012, "service restart", "The route is gone; see the WsRoutes.", mqtt5=0x9C
     ),
     Reason.REVOCATION_STALE: Outcome(
         503,
         1013,
         "try again later",
-        "No revocation channel has confirmed for WSGATE_REVOCATION_STALE_SECONDS; check Redis and the operator.",
+        "Nothing has confirmed the revocations for WSGATE_REVOCATION_STALE_SECONDS; check the rendered files.",
         "error",
         0x97,
         3,
@@ -268,5 +268,5 @@ OUTCOMES: dict[Reason, Outcome] = {
     ),
     Reason.UPSTREAM_CLOSED: Outcome(None, None, "", "The upstream closed; its code was passed on."),
     Reason.CLIENT_CLOSED: Outcome(None, None, "", "The client closed; its code was passed on."),
-    Reason.CLIENT_LOST: Outcome(None, None, "", "The client's connection broke without a Close frame."),
+    Reason.CLIENT_LOST: Outcome(499, None, "", "The client's connection broke without a Close frame."),
 }

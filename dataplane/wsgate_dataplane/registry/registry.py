@@ -10,7 +10,7 @@ from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
 from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
 from wsgate_dataplane.registry.index import Index
-from wsgate_dataplane.registry.session import Origin, Session
+from wsgate_dataplane.registry.session import Arrival, Session
 from wsgate_dataplane.relay.engine import Closed, Engine
 from wsgate_dataplane.relay.timer import DeadlineTimer
 from wsgate_dataplane.revocation.matching import Identity, is_in_force, matches
@@ -26,6 +26,9 @@ CLOCK_JUMP_SECONDS = 1.0
 
 PROXY_ERRORS = frozenset({Reason.UPSTREAM_LOST, Reason.WRITE_TIMEOUT, Reason.FRAME_INVALID})
 """Ends that ws_proxy_errors_total counts."""
+
+LIVE = (Phase.PENDING, Phase.OPEN)
+"""Phases of a session that something can still end."""
 
 
 class Registry:
@@ -66,9 +69,9 @@ class Registry:
     def __iter__(self) -> Iterator[Session]:
         return iter(tuple(self._sessions.values()))
 
-    def register(self, route: Route, identity: Identity, origin: Origin) -> Session:
+    def register(self, route: Route, identity: Identity, arrival: Arrival) -> Session:
         """Make a session known before its dial, so that a revocation meanwhile finds it."""
-        session = Session(self, next(self._uids), route, identity, origin, self._loop.time())
+        session = Session(self, next(self._uids), route, identity, arrival, self._loop.time())
         self._sessions[session.uid] = session
         self._empty.clear()
         for index, key in self._keys(identity):
@@ -92,7 +95,8 @@ class Registry:
 
     def end(self, session: Session, reason: Reason, detail: str = "", closed_by: ClosedBy = "gateway") -> None:
         """End a session for a reason; a pending one is refused with it when its dial is done."""
-        session.ended_at = self._loop.time()
+        if session.life.phase in LIVE:
+            session.ended_at = self._loop.time()
         command = session.life.end(reason, detail, closed_by)
         if command is not None and session.relay is not None:
             self._engine.close(session.relay, command.code, command.words)
@@ -104,7 +108,7 @@ class Registry:
             if not is_in_force(record, now):
                 continue
             for session in self._candidates(record):
-                if session.life.phase in (Phase.PENDING, Phase.OPEN) and matches(record, session.identity):
+                if session.life.phase in LIVE and matches(record, session.identity):
                     self.end(session, Reason.TOKEN_REVOKED, record.id)
                     self._metrics.revocations.inc()
                     count += 1
@@ -161,8 +165,8 @@ class Registry:
             "code": ended.code,
             "detail": ended.detail,
             "route": session.route.key,
-            "request_id": session.origin.request_id,
-            "address": session.origin.address,
+            "request_id": session.arrival.request_id,
+            "address": session.arrival.address,
             "iss": identity.issuer,
             "sub": visible(identity.subject, self._log_identity),
             "sid": visible(identity.session_id, self._log_identity),

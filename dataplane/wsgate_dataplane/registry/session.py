@@ -26,8 +26,8 @@ LOST_REASONS: dict[Side, Reason] = {Side.CLIENT: Reason.CLIENT_LOST, Side.UPSTRE
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a session comes from, for its log line."""
+class Arrival:
+    """The handshake that a session came by, for its log line."""
 
     request_id: str
     address: str
@@ -36,16 +36,16 @@ class Origin:
 class Session:
     """Listens to the relay; the registry acts for it."""
 
-    __slots__ = ("ended_at", "identity", "life", "origin", "registry", "relay", "route", "started_at", "uid")
+    __slots__ = ("arrival", "ended_at", "identity", "life", "registry", "relay", "route", "started_at", "uid")
 
     def __init__(
-        self, registry: "Registry", uid: int, route: Route, identity: Identity, origin: Origin, started_at: float
+        self, registry: "Registry", uid: int, route: Route, identity: Identity, arrival: Arrival, started_at: float
     ) -> None:
         self.registry = registry
         self.uid = uid
         self.route = route
         self.identity = identity
-        self.origin = origin
+        self.arrival = arrival
         self.started_at = self.ended_at = started_at
         """Loop seconds; ended_at is when the reason to end arose."""
         self.life = Lifecycle()

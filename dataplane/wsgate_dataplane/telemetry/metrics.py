@@ -22,9 +22,8 @@ DIRECTIONS = ("to_upstream", "to_client")
 CONTENTS: tuple[str, ...] = get_args(Content)
 
 REFUSAL_REASONS = tuple(reason for reason in Reason if OUTCOMES[reason].http is not None)
-CLOSE_REASONS = tuple(
-    reason for reason in Reason if OUTCOMES[reason].close is not None or OUTCOMES[reason].http is None
-)
+PEERS_ENDS = (Reason.CLIENT_CLOSED, Reason.CLIENT_LOST, Reason.UPSTREAM_CLOSED)
+CLOSE_REASONS = tuple(reason for reason in Reason if OUTCOMES[reason].close is not None or reason in PEERS_ENDS)
 AUTH_REASONS = tuple(
     reason
     for reason in Reason

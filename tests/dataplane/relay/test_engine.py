@@ -20,7 +20,7 @@ def test_each_rule_of_the_scanner_is_a_limit() -> None:
 
 def test_limits_are_shared_and_therefore_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
-        RelayLimits().idle_seconds = 1  # type: ignore[misc]
+        RelayLimits().idle_seconds = 1  # type: ignore[misc]  # that it fails is the point
 
 
 def test_counters_start_at_nothing() -> None:
