@@ -27,7 +27,7 @@ def upstream_offer(route: Route, offer: WebSocketOffer) -> Offer:
 def upstream_headers(
     route: Route, target: Target, request: Request, offer: WebSocketOffer, cookie_name: str | None
 ) -> Headers:
-    """An allowlist; cookie_name is the token's cookie where the token came by it."""
+    """An allowlist; the cookie of that name stays out (see Admitted.token_cookie)."""
     sent = upstream_offer(route, offer)
     host = request.one("host") or ""
     headers: list[tuple[str, str]] = [

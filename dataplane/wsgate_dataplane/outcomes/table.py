@@ -90,10 +90,10 @@ def _bad_request(advice: str) -> Outcome:
     return Outcome(400, 1008, "bad request", advice)
 
 
-def _bad_token(advice: str, http: int = 401, level: Level = "info") -> Outcome:
+def _bad_token(advice: str, http: int = 401) -> Outcome:
     # One word in the Close for every fault of a token; the HTTP body and the log name the check, since a
     # forger learns nothing from it that the signature does not stop.
-    return Outcome(http, 1008, "unauthorized", advice, level, 0x87, 5)
+    return Outcome(http, 1008, "unauthorized", advice, mqtt5=0x87, mqtt311=5)
 
 
 def _bad_upstream(http: int, advice: str) -> Outcome:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from wsgate_contract.route import MQTT, CircuitBreaker, Limits, Retry, RoleForwarding, RoutePolicy
 
 Policy = RoutePolicy
+SUPPORTED_SOURCES = frozenset({"Header", "Cookie"})
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ REFUSED = (
     Unsupported("spec.mqtt", lambda spec: spec.mqtt != MQTT(), "leave it out"),
     Unsupported(
         "spec.auth.tokenSources without Header or Cookie",
-        lambda spec: not {"Header", "Cookie"} & set(spec.auth.token_sources),
+        lambda spec: not SUPPORTED_SOURCES & set(spec.auth.token_sources),
         "add Header or Cookie",
     ),
     Unsupported(
@@ -62,7 +63,7 @@ REFUSED = (
 IGNORED = (
     Unsupported(
         "spec.auth.tokenSources: Query, SubProtocol, MQTTPassword, FirstMessage",
-        lambda spec: bool(set(spec.auth.token_sources) - {"Header", "Cookie"}),
+        lambda spec: bool(set(spec.auth.token_sources) - SUPPORTED_SOURCES),
         "clients must send the token in the Authorization header or the cookie",
     ),
     Unsupported(

@@ -9,11 +9,9 @@ class Reason(StrEnum):
     """The reasons of the condition Accepted."""
 
     ACCEPTED = "Accepted"
-    PENDING = "Pending"
     INVALID = "Invalid"
     CONFLICT = "Conflict"
     HOST_CLAIMED = "HostClaimed"
-    CAPACITY_EXCEEDED = "CapacityExceeded"
 
 
 @dataclass(frozen=True)

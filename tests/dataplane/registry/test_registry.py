@@ -79,6 +79,32 @@ async def test_a_revocation_during_the_dial_refuses_the_handshake(tmp_path: Path
 
 
 @on_both_loops
+async def test_a_route_change_during_the_dial_refuses_the_handshake_with_503(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    dialled, answer = asyncio.Event(), asyncio.Event()
+
+    async def hesitate(connection: Any, request: Any) -> None:
+        dialled.set()
+        await answer.wait()
+
+    upstream = await world.upstream(process_request=hesitate)
+    world.route(upstream=upstream, onChange="Close")
+    async with world.running():
+        async with asyncio.TaskGroup() as tasks:
+            attempt = tasks.create_task(world.refusal(token=world.token("alice")))
+            await dialled.wait()
+            world.route(upstream=upstream, onChange="Close", limits={"maxMessageBytes": 5})
+            await eventually(
+                lambda: [session.life.refusal for session in world.plane.registry] != [None],
+                "the pending session is told",
+            )
+            answer.set()
+        refusal = attempt.result()
+        assert (refusal.status, refusal.reason) == (503, "route-changed")
+        assert len(world.plane.registry) == 0
+
+
+@on_both_loops
 async def test_a_thousand_sessions_leave_nothing_behind(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.route(upstream=await world.upstream())
