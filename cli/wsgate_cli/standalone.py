@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -23,6 +24,8 @@ from wsgate_operator.sources.files import FileSource
 from wsgate_operator.translate.options import Options
 
 HELP = "serve the routes of a folder of YAML, or of the original gateway's routes file"
+
+DESCRIPTORS_MAX = 1_048_576
 
 log = logging.getLogger("wsgate")
 
@@ -63,6 +66,7 @@ def address(text: str) -> Address:
 def run(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; 2 where settings or files cannot be used."""
     configure(sys.stderr)
+    _raise_descriptor_limit()
     try:
         settings, operator_settings = load_settings()
         with tempfile.TemporaryDirectory(prefix="wsgate-") as folder:
@@ -79,6 +83,14 @@ def run(options: argparse.Namespace) -> int:
             raise
         return _cannot_start(f"{listening.exceptions[0]}; choose others with --listen and --admin-listen")
     return 0
+
+
+def _raise_descriptor_limit() -> None:
+    """A session takes two descriptors, and the soft limit is often 1024 for the sake of select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _cannot_start(error: object) -> int:

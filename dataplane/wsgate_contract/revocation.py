@@ -3,12 +3,13 @@
 from pydantic import Field
 
 from wsgate_contract.model import Value
+from wsgate_contract.route import ClaimPath
 
 
 class ClaimMatch(Value):
     """A claim with a value."""
 
-    claim: str = Field(min_length=1, max_length=256, description="Dotted path of the claim.")
+    claim: ClaimPath = Field(description="Dotted path of the claim.")
     value: str = Field(max_length=256, description="The claim, or one element of it, equals this.")
 
 

@@ -14,6 +14,7 @@ UPSTREAM_PATTERN = (
 )
 HTTP_URL_PATTERN = r"^https?://[^\s#]+$"
 ORIGIN_PATTERN = r"^(https?://[^\s/?#]+|\*\.[a-z0-9.-]+)$"
+CLAIM_PATTERN = r'^("[^"]+"|[^".:/\s]+)(\.("[^"]+"|[^".:/\s]+))*$'
 HEADER_PATTERN = r"^[A-Za-z][A-Za-z0-9-]*$"
 SECRET_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 
@@ -22,7 +23,7 @@ UpstreamURL = Annotated[str, Field(min_length=6, max_length=2048, pattern=UPSTRE
 HttpURL = Annotated[str, Field(min_length=8, max_length=2048, pattern=HTTP_URL_PATTERN)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 HeaderName = Annotated[str, Field(max_length=64, pattern=HEADER_PATTERN)]
-ClaimPath = Annotated[str, Field(min_length=1, max_length=256)]
+ClaimPath = Annotated[str, Field(min_length=1, max_length=256, pattern=CLAIM_PATTERN)]
 PEM = Annotated[str, Field(min_length=1, max_length=65536)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 

@@ -37,6 +37,8 @@ class Admitted:
     token_cookie: str | None
     """Name of the cookie that is not sent upstream. Also where the token came by a header: the cookie may
     hold another user's, and an upstream that reads it would see an identity that nobody checked."""
+    forwards_authorization: bool = True
+    """False where the token came by another way: the header is then one that nobody checked."""
 
 
 class Admission:
@@ -85,7 +87,9 @@ class Admission:
         claims, identity = await self._verify(serving, credential, now, trace)
         self.check_revoked(identity, now)
         trace("not revoked", f"by {len(self._view)} records")
-        return Admitted(serving, identity, claims, self._settings.jwt_cookie_name)
+        cookie = self._settings.jwt_cookie_name
+        is_header = credential.source == "Header"
+        return Admitted(serving, identity, claims, cookie, forwards_authorization=is_header)
 
     def check_revoked(self, identity: Identity, now: float) -> None:
         """Raises Refused: TOKEN_REVOKED. Asked again once the session is registered."""

@@ -9,6 +9,9 @@ from wsgate_dataplane.upstreams.dial import Target
 PASSED = ("origin", "user-agent", "accept-language", "traceparent", "tracestate")
 """Headers that go upstream as they are; everything else must be named by the route."""
 
+TOKEN_SUBPROTOCOLS = ("bearer.", "base64url.bearer.authorization.k8s.io.")
+"""How browsers, which cannot set headers, bring a token into the handshake; it must not be echoed."""
+
 NEVER_PASSED = frozenset(
     {
         "host", "connection", "upgrade", "keep-alive", "te", "trailer", "transfer-encoding", "content-length",
@@ -25,9 +28,18 @@ def upstream_offer(route: Route, offer: WebSocketOffer) -> Offer:
 
 
 def upstream_headers(
-    route: Route, target: Target, request: Request, offer: WebSocketOffer, cookie_name: str | None
+    route: Route,
+    target: Target,
+    request: Request,
+    offer: WebSocketOffer,
+    cookie_name: str | None,
+    *,
+    is_checked: bool,
 ) -> Headers:
-    """An allowlist; the cookie of that name stays out (see Admitted.token_cookie)."""
+    """An allowlist; the cookie of that name stays out (see Admitted.token_cookie).
+
+    is_checked: an Authorization header is what the gateway has checked, or the route asks for nothing.
+    """
     sent = upstream_offer(route, offer)
     host = request.one("host") or ""
     headers: list[tuple[str, str]] = [
@@ -58,7 +70,7 @@ def upstream_headers(
             if rest:
                 headers.append((name, rest))
         elif lowered == "authorization":
-            if forward.authorization == "Forward":
+            if forward.authorization == "Forward" and is_checked:
                 headers.append((name, value))
         elif lowered in passed:
             headers.append((name, value))
@@ -73,13 +85,18 @@ def switching_protocols(route: Route, offer: WebSocketOffer, answer: Answer, req
     """The 101 to the client, after the upstream's."""
     subprotocol = answer.subprotocol
     if not route.copy_sub_protocol:
-        subprotocol = next(iter(offer.subprotocols), None)
+        subprotocol = first_real(offer.subprotocols)
     return _head(offer, subprotocol, answer.extensions, request_id, answer.set_cookies)
 
 
 def switching_protocols_to_refuse(offer: WebSocketOffer, request_id: str) -> bytes:
     """The 101 that only carries a Close: browsers fail the handshake without an echoed subprotocol."""
-    return _head(offer, next(iter(offer.subprotocols), None), None, request_id, ())
+    return _head(offer, first_real(offer.subprotocols), None, request_id, ())
+
+
+def first_real(subprotocols: tuple[str, ...]) -> str | None:
+    """The first offered subprotocol that is not a token in disguise."""
+    return next((each for each in subprotocols if not each.startswith(TOKEN_SUBPROTOCOLS)), None)
 
 
 def _head(

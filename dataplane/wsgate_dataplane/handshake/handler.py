@@ -68,7 +68,9 @@ class Handler:
         """Answer one request; the connection is never reused after a refused handshake."""
         request = self._read(arrived)
         if request.path == "/healthz":
-            return web.Response(text="ok\n")
+            health = web.Response(text="ok\n")
+            health.force_close()
+            return health
         serving: Serving | None = None
         offer: WebSocketOffer | None = None
         self._metrics.connections.inc()
@@ -139,7 +141,9 @@ class Handler:
         serving, route = admitted.serving, admitted.serving.route
         target = serving.choose_target(random.random())
         path = upstream_target(route, target.url, request.path, request.query)
-        headers = upstream_headers(route, target, request, offer, admitted.token_cookie)
+        headers = upstream_headers(
+            route, target, request, offer, admitted.token_cookie, is_checked=admitted.forwards_authorization
+        )
         return await dial(
             target,
             head_bytes(path, headers),

@@ -74,7 +74,8 @@ def read_offer(request: Request) -> WebSocketOffer:
     """Raises Refused: METHOD_NOT_ALLOWED, UPGRADE_REQUIRED, WEBSOCKET_VERSION, REQUEST_MALFORMED."""
     if request.method != "GET":
         raise Refused(Reason.METHOD_NOT_ALLOWED, f"expected GET, found {request.method[:20]}")
-    if "websocket" not in [item.lower() for item in request.items("upgrade")]:
+    # Exactly that: with other protocols beside it aiohttp would read early frames as HTTP.
+    if [item.lower() for item in request.items("upgrade")] != ["websocket"]:
         raise Refused(Reason.UPGRADE_REQUIRED, "no Upgrade: websocket")
     if "upgrade" not in [item.lower() for item in request.items("connection")]:
         raise Refused(Reason.UPGRADE_REQUIRED, "no Connection: Upgrade; a proxy in between may drop it")
@@ -83,7 +84,7 @@ def read_offer(request: Request) -> WebSocketOffer:
         raise Refused(Reason.REQUEST_MALFORMED, "a handshake has no body")
     version = request.one("sec-websocket-version")
     if version != "13":
-        raise Refused(Reason.WEBSOCKET_VERSION, f"expected 13, found {version!r}")
+        raise Refused(Reason.WEBSOCKET_VERSION, f"expected 13, found {str(version)[:20]!r}")
     key = request.one("sec-websocket-key") or ""
     try:
         is_key = len(base64.b64decode(key, validate=True)) == 16

@@ -60,8 +60,7 @@ def build_catalogue(file: RoutesFile, previous: Catalogue, settings: Settings) -
         old = previous.servings.get(route.key)
         try:
             servings[route.key] = old if old is not None and old.route == route else make_serving(route, settings)
-        except (ValueError, OSError) as error:
-            # One tenant's bad port or CA bundle must not hold up the others' routes.
+        except Exception as error:  # noqa: BLE001  # whatever one tenant's route does, the others' are served
             refused.append(InvalidRoute(route.key, route.to_document(), str(error)))
     placeholders: list[Route] = []
     for invalid in refused:
@@ -144,4 +143,6 @@ def _targets(route: Route) -> Iterable[tuple[Target, int]]:
 
 def upstream_context(tls: UpstreamTLS) -> ssl.SSLContext:
     """Verifies chain and name, always; raises ssl.SSLError for a bundle that is not PEM."""
-    return ssl.create_default_context(cadata=tls.ca_bundle)
+    # Comments of a bundle may hold any character, but ssl takes ASCII only.
+    bundle = tls.ca_bundle and tls.ca_bundle.encode("ascii", "replace").decode("ascii")
+    return ssl.create_default_context(cadata=bundle)

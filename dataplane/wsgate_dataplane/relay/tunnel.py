@@ -40,6 +40,11 @@ WRITE_BUFFER_LOW_BYTES = 65_536
 """Reading from one side stops while the other's write buffer is above HIGH, until it is below LOW."""
 
 
+CROWDED_READ_BYTES = 8192
+CROWDED_MESSAGES = 1000
+"""More messages than that in one read of more than these bytes, and the peer waits for a turn of the loop."""
+
+
 class State(Enum):
     """See the module's docstring."""
 
@@ -109,6 +114,31 @@ class End(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """The hot path: nothing here may cost more than it must."""
+        if len(data) > CROWDED_READ_BYTES:
+            self._crowded(data)
+        else:
+            self._forward(data)
+
+    def _crowded(self, data: bytes) -> None:
+        """One large read can hold a hundred thousand tiny frames, and the loop reads on while more is there:
+        after such a read this peer waits for a turn, so that others, and their revocations, get theirs.
+        """
+        before = self.scanner.messages
+        self._forward(data)
+        if self.scanner.messages - before > CROWDED_MESSAGES and self.is_readable:
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        if self.other.stuck_since is None and self.is_readable:
+            self.transport.resume_reading()
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the transport may be told to read or not to."""
+        return self._feed is not _drop and not self.is_lost and not self.transport.is_closing()
+
+    def _forward(self, data: bytes) -> None:
         out = self._feed(data)
         if out:
             self.last_seen = self._clock()
@@ -155,7 +185,7 @@ class End(asyncio.Protocol):
 
     def pause_source(self) -> None:
         """Stop reading from this peer: the other one cannot take more."""
-        if self._feed is not _drop and not self.is_lost and not self.transport.is_closing():
+        if self.is_readable:
             self.transport.pause_reading()
 
     def shut(self) -> None:

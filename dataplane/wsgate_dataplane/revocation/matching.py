@@ -1,6 +1,7 @@
 """Whether a record touches a session: the one rule, as a function of values."""
 
 import base64
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ def _is_older(issued_at: int | None, issued_before: int) -> bool:
     return issued_at is None or issued_at <= issued_before
 
 
+@functools.lru_cache(maxsize=64)
 def _claims(payload: bytes) -> Mapping[str, Any]:
     if not payload:
         return {}

@@ -90,6 +90,10 @@ _ADVICE: Mapping[str, tuple[str, Mend]] = {
         "a Kubernetes name such as team-a",
         _fixed("use lower case letters, digits and dashes, a letter or digit first and last"),
     ),
+    route.CLAIM_PATTERN: (
+        "a dotted path such as realm_access.roles",
+        _fixed('put a segment with dots, colons or slashes in double quotes: "https://example.com/roles"'),
+    ),
     metadata.DATE_TIME_PATTERN: (
         "an RFC 3339 date and time such as 2026-01-31T18:00:00Z",
         _fixed("write date, T, time and Z or an offset"),

@@ -102,7 +102,7 @@ class _Reader:
 def _members(value: Any, location: Location) -> Iterator[tuple[Location, Any]]:
     """The objects in a document: itself, or the items of a List (lists within lists are not objects)."""
     if isinstance(value, dict) and value.get("kind") in _LIST_KINDS and isinstance(value.get("items"), list):
-        for index, item in enumerate(value["items"][:OBJECTS_PER_LIST_MAX]):
+        for index, item in enumerate(value["items"]):
             yield (*location, "items", index), item
     else:
         yield location, value

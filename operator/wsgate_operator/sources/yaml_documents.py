@@ -54,6 +54,8 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 _COLLECTION_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("map", "seq"))
+INTEGER_MAX = 2**63 - 1
+"""What a field of the API can hold; Python does not even print the largest that YAML can write."""
 _SCALAR_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str"))
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
@@ -155,7 +157,10 @@ class _Builder:
         if node.tag not in _SCALAR_TAGS:
             raise YAMLTextError(f"tag {node.tag} is not read", "remove it", _mark(node.start_mark))
         try:
-            return self._loader.construct_object(node)
+            value = self._loader.construct_object(node)
+            if isinstance(value, int) and abs(value) > INTEGER_MAX:
+                raise ValueError("no field holds such a number")
+            return value
         except (ValueError, KeyError, IndexError) as error:
             message = f'"{str(node.value)[:40]}" is not a value of its kind'
             raise YAMLTextError(message, "put it in quotes", _mark(node.start_mark)) from error

@@ -7,6 +7,7 @@ import pytest
 
 from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.forward import (
+    first_real,
     switching_protocols,
     switching_protocols_to_refuse,
     upstream_headers,
@@ -37,10 +38,11 @@ def sent(
     offer: WebSocketOffer = PLAIN,
     cookie_name: str | None = None,
     is_secure: bool = False,
+    is_checked: bool = True,
 ) -> list[tuple[str, str]]:
     """What goes upstream of a request with these headers."""
     asked = request(*headers, is_secure=is_secure)
-    return list(upstream_headers(to or route(), TARGET, asked, offer, cookie_name))
+    return list(upstream_headers(to or route(), TARGET, asked, offer, cookie_name, is_checked=is_checked))
 
 
 def values(headers: Iterable[tuple[str, str]], name: str) -> list[str]:
@@ -230,3 +232,13 @@ def test_a_101_that_only_refuses_echoes_the_first_subprotocol_and_no_extension()
     _, fields = head_of(switching_protocols_to_refuse(OFFER, "r-1"))
     assert fields == PLAIN_101 | {"Sec-WebSocket-Protocol": ["chat"]}
     assert head_of(switching_protocols_to_refuse(PLAIN, "r-1"))[1] == PLAIN_101
+
+
+def test_an_authorization_header_that_nobody_checked_is_not_sent_upstream() -> None:
+    assert values(sent(("Authorization", "Bearer forged"), is_checked=False), "authorization") == []
+    assert values(sent(("Authorization", "Bearer good")), "authorization") == ["Bearer good"]
+
+
+def test_a_subprotocol_that_carries_a_token_is_never_echoed() -> None:
+    assert first_real(("bearer.secret", "chat.v1")) == "chat.v1"
+    assert first_real(("base64url.bearer.authorization.k8s.io.c2VjcmV0",)) is None

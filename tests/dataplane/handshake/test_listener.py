@@ -1,6 +1,7 @@
 """The public listener waits for nobody for ever and answers what is no request without a traceback."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,7 +40,7 @@ class Listening:
 @asynccontextmanager
 async def listening() -> AsyncIterator[Listening]:
     found, loop = Listening(), asyncio.get_running_loop()
-    public = PublicServer(found.answer, loop)
+    public = PublicServer(found.answer, loop, lambda: 0)
     server = await loop.create_server(public, "127.0.0.1", 0)
     found.port = server.sockets[0].getsockname()[1]
     try:
@@ -152,7 +153,7 @@ async def test_a_request_that_is_being_answered_has_no_deadline() -> None:
             await is_free.wait()
             return web.Response(text="ok\n")
 
-        public = PublicServer(wait, asyncio.get_running_loop())
+        public = PublicServer(wait, asyncio.get_running_loop(), lambda: 0)
         server = await asyncio.get_running_loop().create_server(public, "127.0.0.1", 0)
         found.port = server.sockets[0].getsockname()[1]
         peer = await found.connect()
@@ -227,3 +228,19 @@ async def test_many_silent_connections_are_all_closed() -> None:
         assert [end.result() for end in ends] == [b""] * len(peers)
         for peer in peers:
             peer.close()
+
+
+@on_both_loops
+async def test_where_descriptors_run_short_a_connection_is_turned_away() -> None:
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return web.Response()
+
+    loop = asyncio.get_running_loop()
+    public = PublicServer(answer, loop, lambda: 10**9)
+    server = await loop.create_server(public, "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+    assert not public.connections

@@ -49,7 +49,6 @@ def test_the_accept_is_the_one_of_the_rfcs_example() -> None:
         request(Upgrade="WebSocket", Connection="upgrade"),
         request(Connection="keep-alive, Upgrade"),
         request(("connection", "UPGRADE"), Connection="keep-alive"),
-        request(Upgrade="h2c, websocket"),
         request(upgrade="websocket", Upgrade=None),
     ],
 )

@@ -1,10 +1,15 @@
 """A route is served with the environment's defaults, its own fields first; an unreadable one never fails open."""
 
+import datetime
 from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -221,3 +226,14 @@ def test_building_leaves_the_previous_catalogue_as_it_was() -> None:
     kept = replace(before, servings=dict(before.servings))
     build_catalogue(file_of(invalid=(unreadable(),)), before, SETTINGS)
     assert before == kept
+
+
+def test_a_ca_bundle_with_a_comment_in_any_script_is_read() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")])
+    moment = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    built = x509.CertificateBuilder(name, name, key.public_key(), 1, moment, moment.replace(year=2099))
+    pem = built.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+    tls = {"caBundle": f"# Zertifikat für B\n{pem}"}
+    found = build_catalogue(file_of(route(upstream="wss://chat.test", upstreamTLS=tls)), Catalogue(), SETTINGS)
+    assert set(found.servings) == {"shop/chat"}

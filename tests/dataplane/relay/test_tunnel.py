@@ -185,3 +185,17 @@ async def test_what_a_listener_must_do_is_enough() -> None:
         await session.client.send(b"\xff\xff")
         await session.events.over()
         session.drop()
+
+
+@on_both_loops
+async def test_a_peer_of_tiny_frames_waits_for_its_turn_and_loses_nothing() -> None:
+    tiny = frame(BINARY, b"", mask=True) * 200_000
+    async with relaying() as relay:
+        flooding, other = await relay.open(), await relay.open()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(flooding.client.send(tiny))
+            received = tasks.create_task(flooding.upstream.exactly(len(tiny)))
+            await other.client.send(frame(TEXT, b"me too", mask=True))
+            assert (await other.upstream.frame()).payload == b"me too"
+        assert received.result() == tiny
+        assert relay.engine.stats(flooding.id).messages_to_upstream == 200_000

@@ -253,3 +253,28 @@ async def test_it_polls_until_it_is_cancelled(tmp_path: Path, monkeypatch: pytes
         await eventually(lambda: watched.watcher.is_loaded)
         polling.cancel()
     assert [file.version for file in watched.routes] == [1, 2]
+
+
+def test_a_file_that_the_system_could_not_read_is_read_again(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.write_revocations(revocations_text(2, ALICE))
+
+    def exhausted(path: Path) -> bytes:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", exhausted)
+        watched.watcher.poll()
+    watched.watcher.poll()
+    assert [record.subject for record in watched.revocations[-1].records] == ["alice"]
+
+
+def test_whatever_the_callback_does_the_watcher_goes_on(watched: Watched, tmp_path: Path) -> None:
+    def fail(file: RoutesFile) -> None:
+        raise TypeError("unforeseen")
+
+    failing = SnapshotWatcher(tmp_path / "routes.yaml", fail, lambda file: None, watched.metrics)
+    failing.poll()
+    assert not failing.is_loaded
+    assert watched.sample(FAILURES, "routes") == 1

@@ -1,5 +1,6 @@
 """Files change, break, vanish and come back; what was good stays good."""
 
+import json
 import os
 from pathlib import Path
 
@@ -217,3 +218,49 @@ def test_any_content_loads_with_objects_or_problems(tmp_path: Path, content: byt
     path.write_bytes(content)
     loaded = FileSource(path, "default").load()
     assert all(problem.message for problem in loaded.problems)
+
+
+def test_what_is_in_force_is_not_put_out_by_a_new_file_of_an_earlier_name(folder: Path) -> None:
+    (folder / "b.yaml").write_text(yaml.safe_dump(document("TokenRevocation", "x", {"subject": "carol"})))
+    source = FileSource(folder, "default")
+    source.load()
+    (folder / "a.yaml").write_text(yaml.safe_dump(document("TokenRevocation", "x", {"subject": "dave"})))
+    loaded = source.load()
+    assert [found.spec.subject for found in loaded.objects] == ["carol"]  # type: ignore[union-attr]  # both are revocations
+    assert len(loaded.problems) == 1
+
+
+def test_a_pipe_is_named_and_does_not_block(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.yaml")
+    (problem,) = FileSource(folder, "default").load().problems
+    assert "not a regular file" in str(problem)
+
+
+def test_a_file_that_the_system_could_not_read_is_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.yaml").write_text(route("a"))
+    settle(folder / "a.yaml")
+    source = FileSource(folder, "default")
+
+    def exhausted(path: Path) -> bytes:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", exhausted)
+        assert len(source.load().problems) == 1
+    assert source.has_changed()
+    assert keys(source.load()) == ["default/a"]
+
+
+def test_no_item_of_a_long_list_is_left_out(folder: Path) -> None:
+    items = [document("TokenRevocation", f"r{number}", {"subject": f"u{number}"}) for number in range(10_002)]
+    (folder / "list.yaml").write_text(json.dumps({"kind": "List", "apiVersion": "v1", "items": items}))
+    loaded = FileSource(folder, "default").load()
+    assert (len(loaded.objects), loaded.problems) == (10_002, ())
+
+
+@pytest.mark.parametrize("text", ["kind: 0x{}", "0x{}"])
+def test_a_number_that_python_will_not_print_is_a_problem(folder: Path, text: str) -> None:
+    (folder / "a.yaml").write_text(text.format("f" * 6000))
+    assert len(FileSource(folder, "default").load().problems) == 1

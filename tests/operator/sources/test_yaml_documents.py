@@ -18,7 +18,7 @@ def test_any_text_ends_in_documents_or_in_the_documented_error(text: str) -> Non
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(),
+        st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | st.text(),
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     ).filter(lambda value: value is not None)
 )
