@@ -146,3 +146,10 @@ def test_any_headers_give_an_offer_that_fits_on_the_wire_or_a_refusal(
     except Refused:
         return
     " ".join((offer.key, offer.accept, *offer.subprotocols)).encode("ascii")
+
+
+def test_another_protocol_beside_websocket_is_refused() -> None:
+    # aiohttp would not see an upgrade and read early frames as HTTP.
+    with pytest.raises(Refused) as refused:
+        read_offer(request(Upgrade="h2c, websocket"))
+    assert refused.value.reason is Reason.UPGRADE_REQUIRED
