@@ -128,7 +128,20 @@ class Gateway:
 
 async def _show(gateway: Gateway, http: aiohttp.ClientSession) -> None:
     alice_token = gateway.token("alice")
-    alice, bob = await _connect(gateway, http, alice_token), await _connect(gateway, http, gateway.token("bob"))
+    async with (
+        await _connect(gateway, http, alice_token) as alice,
+        await _connect(gateway, http, gateway.token("bob")) as bob,
+    ):
+        await _revoke_alice(gateway, http, alice_token, alice, bob)
+
+
+async def _revoke_alice(
+    gateway: Gateway,
+    http: aiohttp.ClientSession,
+    alice_token: str,
+    alice: aiohttp.ClientWebSocketResponse,
+    bob: aiohttp.ClientWebSocketResponse,
+) -> None:
     _say("connected", "alice and bob, each with a JWT of their own (RS256, checked against jwks.inline)")
     await _echo(alice, "hello from alice")
     await _echo(bob, "hello from bob")
@@ -164,7 +177,6 @@ async def _show(gateway: Gateway, http: aiohttp.ClientSession) -> None:
 
     await _echo(bob, "bob is still here")
     _say("others live on", "bob's session has not noticed anything")
-    await bob.close()
 
 
 async def _connect(gateway: Gateway, http: aiohttp.ClientSession, token: str) -> aiohttp.ClientWebSocketResponse:
