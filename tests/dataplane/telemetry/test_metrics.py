@@ -91,3 +91,10 @@ def test_two_gateways_in_one_process_do_not_share_counters() -> None:
     one, other = Metrics(), Metrics()
     one.connections.inc()
     assert value(other, "ws_connections_total") == 0
+
+
+def test_defect_16_no_label_holds_what_a_client_chooses() -> None:
+    labels = {
+        label for family in Metrics().registry.collect() for sample in family.samples for label in sample.labels
+    }
+    assert labels == {"reason", "protocol", "direction", "content", "le"}
