@@ -44,6 +44,9 @@ CROWDED_READ_BYTES = 8192
 CROWDED_MESSAGES = 1000
 """More messages than that in one read of more than these bytes, and the peer waits for a turn of the loop."""
 
+CLOCK_SLACK_SECONDS = 0.002
+"""A timer may fire that much early: loop clocks are coarser than the times handed to them."""
+
 
 class State(Enum):
     """See the module's docstring."""
@@ -416,7 +419,7 @@ class Tunnel:
         """The moment has come."""
         now = self.engine.clock()
         if self.state is not State.OPEN:
-            if now >= self.cut_at - 0.002:
+            if now >= self.cut_at - CLOCK_SLACK_SECONDS:
                 self.abort()
                 return
             for end in (self.client, self.upstream):
@@ -436,11 +439,11 @@ class Tunnel:
             if end.other.stuck_since is not None:
                 # Its silence is the gateway's doing: it is not read from.
                 continue
-            silence = now - end.last_seen + 0.002
+            silence = now - end.last_seen + CLOCK_SLACK_SECONDS
             if silence >= self.limits.idle_seconds:
                 self.listener.limit_exceeded(LimitExceeded(Limit.IDLE, end.side, f"{silence:.0f} s"))
                 return
-            if now - max(end.last_seen, end.last_ping) + 0.002 >= self.limits.ping_seconds:
+            if now - max(end.last_seen, end.last_ping) + CLOCK_SLACK_SECONDS >= self.limits.ping_seconds:
                 end.last_ping = now
                 self._ping(end)
         self.reschedule()
@@ -452,7 +455,7 @@ class Tunnel:
             end.say(ping_frame)
 
     def _is_stuck(self, end: End, now: float) -> bool:
-        if end.stuck_since is None or now - end.stuck_since + 0.002 < self.limits.write_seconds:
+        if end.stuck_since is None or now - end.stuck_since + CLOCK_SLACK_SECONDS < self.limits.write_seconds:
             return False
         size = end.transport.get_write_buffer_size()
         if size < end.stuck_bytes:

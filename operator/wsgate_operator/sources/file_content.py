@@ -10,7 +10,6 @@ from wsgate_operator.resources.parse import KINDS, GatewayObject, is_foreign, pa
 from wsgate_operator.sources.problem import Problem
 from wsgate_operator.sources.yaml_documents import Document, Location, YAMLTextError, read_documents
 
-OBJECTS_PER_LIST_MAX = 10_000
 _LIST_KINDS = frozenset({"List", *(f"{kind}List" for kind in KINDS)})
 
 
