@@ -171,7 +171,7 @@ def test_a_jwks_url_without_issuer_and_audience_is_a_warning_each() -> None:
 def test_a_setting_that_changes_nothing_yet_is_a_warning_when_set() -> None:
     environ = {
         "JWT_CACHE_STORE": "redis",
-        "REDIS_URL": SECRET,
+        "POSTGRES_DSN": SECRET,
         "CB_FAILURE_THRESHOLD": "3",
         "WS_DIAL_RETRY_MAX": "1",
         "RATE_LIMIT_BURST": "9",

@@ -1,9 +1,11 @@
 """The operator's settings come from the environment, or from strict defaults."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
-from wsgate_operator.settings import OperatorSettings
+from wsgate_operator.settings import ClusterSettings, OperatorSettings
 
 
 def test_without_variables_the_defaults_hold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,3 +47,38 @@ def test_every_setting_is_described() -> None:
 def test_settings_cannot_be_changed(field: str) -> None:
     with pytest.raises(ValidationError):
         setattr(OperatorSettings(), field, "other")
+
+
+NAMESPACE = {"WSGATE_NAMESPACE": "wsgate-system"}
+
+
+def test_the_root_namespace_is_the_operators_own_unless_named() -> None:
+    assert ClusterSettings.load(NAMESPACE).root_namespace == "wsgate-system"
+    assert ClusterSettings.load({**NAMESPACE, "WSGATE_ROOT_NAMESPACE": "platform"}).root_namespace == "platform"
+
+
+def test_without_a_namespace_the_fault_names_it() -> None:
+    with pytest.raises(ValidationError, match="namespace"):
+        ClusterSettings.load({})
+
+
+def test_the_revocations_redis_comes_before_the_general_one_and_from_files_too(tmp_path: Path) -> None:
+    secret = tmp_path / "url"
+    secret.write_text("redis://from-file\n")
+    urls = {"REDIS_URL": "redis://general"}
+
+    def url(**environ: str) -> str | None:
+        found = ClusterSettings.load({**NAMESPACE, **environ}).redis_url
+        return None if found is None else found.get_secret_value()
+
+    assert url() is None
+    assert url(**urls) == "redis://general"
+    assert url(**urls, WSGATE_REVOCATION_REDIS_URL="redis://own") == "redis://own"
+    assert url(**urls, WSGATE_REVOCATION_REDIS_URL_FILE=str(secret)) == "redis://from-file"
+
+
+def test_private_networks_are_read_as_a_list() -> None:
+    settings = ClusterSettings.load({**NAMESPACE, "WSGATE_ALLOW_CIDRS": "10.0.0.0/8, fd00::/8"})
+    assert [str(network) for network in settings.allow_cidrs] == ["10.0.0.0/8", "fd00::/8"]
+    with pytest.raises(ValidationError):
+        ClusterSettings.load({**NAMESPACE, "WSGATE_ALLOW_CIDRS": "10.0.0.0/99"})
