@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 from wsgate_contract import rendered
 from wsgate_operator.sinks.api_calls import ApiCalls, Document, Target, collection_of
 from wsgate_operator.sinks.api_error import ApiError, Fault
@@ -59,6 +61,11 @@ class ConfigMapSink:
         """Stay above a version that was seen elsewhere, such as in the status of a route."""
         if version <= VERSION_MAX:
             self._newest = max(self._newest, version)
+
+    async def load(self) -> rendered.RenderedDocument | None:
+        """What stands there now; None where it is missing or damaged. Raises ApiError."""
+        text = Packed.of_configmap(await self._read() or {}).text(self._content)
+        return None if text is None else await asyncio.to_thread(_parsed, self._content, text)
 
     async def write(self, items: Sequence[Item], *, confirmed_at: float | None = None) -> Written:
         """Write the items unless the ConfigMap says the same already; raises also CapacityExceededError.
@@ -157,6 +164,13 @@ class ConfigMapSink:
         else:
             # The resourceVersion in metadata is the precondition.
             await self._calls.update(self._target, body)
+
+
+def _parsed(content: rendered.Content, text: str) -> rendered.RenderedDocument | None:
+    try:
+        return rendered.read(content, yaml.load(text, Loader=yaml.CSafeLoader))
+    except (rendered.RenderedDocumentError, yaml.YAMLError, ValueError, TypeError, RecursionError):
+        return None
 
 
 def _annotated_version(metadata: dict[str, Any]) -> int:

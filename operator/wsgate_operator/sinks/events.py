@@ -88,7 +88,7 @@ class EventSink:
         try:
             self._series.put(news, await self._write(news, series, now))
         except ApiError as error:
-            self._fault.failed(error)
+            self._fault.failed(error.fault, str(error))
             return False
         self._fault.succeeded()
         return True

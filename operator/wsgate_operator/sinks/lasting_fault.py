@@ -2,26 +2,24 @@
 
 import logging
 
-from wsgate_operator.sinks.api_error import ApiError, Fault
-
 _log = logging.getLogger("wsgate.operator")
 
 
 class LastingFault:
-    """Of one kind of call; another sort of fault is said anew."""
+    """Of one kind of work; another sort of fault is said anew."""
 
     def __init__(self, message: str) -> None:
         self._message = message
-        self._fault: Fault | None = None
+        self._fault: str | None = None
 
-    def failed(self, error: ApiError) -> None:
-        """A call failed."""
-        if error.fault is not self._fault:
-            _log.warning(self._message, extra={"fields": {"fault": str(error.fault), "detail": str(error)}})
-        self._fault = error.fault
+    def failed(self, fault: str, detail: str) -> None:
+        """It failed: fault is the sort, detail tells the way out."""
+        if fault != self._fault:
+            _log.warning(self._message, extra={"fields": {"fault": fault, "detail": detail}})
+        self._fault = fault
 
     def succeeded(self) -> None:
-        """A call had its effect."""
+        """It had its effect."""
         if self._fault is not None:
-            _log.info(f"{self._message}: over", extra={"fields": {"fault": str(self._fault)}})
+            _log.info(f"{self._message}: over", extra={"fields": {"fault": self._fault}})
         self._fault = None

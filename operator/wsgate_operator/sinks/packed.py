@@ -59,6 +59,14 @@ class Packed:
         """The fields of a ConfigMap."""
         return {"data": self.data, "binaryData": self.binary_data}
 
+    def text(self, content: Content) -> str | None:
+        """The whole document; None where there is none, or none that could be one of ours."""
+        plain = self.data.get(plain_key(content))
+        if plain is not None:
+            return plain
+        unpacked = _first_bytes(self.binary_data.get(gzip_key(content), ""), TEXT_BYTES_MAX)
+        return unpacked or None
+
     def header(self, content: Content) -> "Header":
         """What can be read of a document's header, also of one that somebody edited."""
         text = self.data.get(plain_key(content))
@@ -130,10 +138,10 @@ def _stored(text: str) -> str | bytes:
     return gzip.compress(text.encode("ascii"), mtime=0)
 
 
-def _first_bytes(value: str) -> str:
+def _first_bytes(value: str, count: int = HEADER_BYTES) -> str:
     """The beginning of a compressed value; empty where it is none."""
     try:
-        unpacked = zlib.decompressobj(wbits=31).decompress(base64.b64decode(value), HEADER_BYTES)
+        unpacked = zlib.decompressobj(wbits=31).decompress(base64.b64decode(value), count)
     except (binascii.Error, zlib.error):
         return ""
     return unpacked.decode("ascii", errors="replace")

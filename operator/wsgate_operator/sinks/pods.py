@@ -68,7 +68,7 @@ class PodsSink:
             for _ in range(CONCURRENT_CALLS):
                 group.create_task(self._annotate(queue, mark, failed))
         for error in failed.values():
-            self._fault.failed(error)
+            self._fault.failed(error.fault, str(error))
         if not failed:
             self._fault.succeeded()
         return Bumped(len(pods) - len(failed), failed)

@@ -2,18 +2,17 @@
 
 import pytest
 
-from wsgate_operator.sinks.api_error import ApiError, Fault
 from wsgate_operator.sinks.lasting_fault import LastingFault
 
 
 def test_a_fault_is_said_once_while_it_lasts_and_at_its_end(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     lasting = LastingFault("events not written")
-    for fault in (Fault.SERVER, Fault.SERVER, Fault.FORBIDDEN):
-        lasting.failed(ApiError(fault, "create events in team", "broken"))
+    for fault in ("Server", "Server", "Forbidden"):
+        lasting.failed(fault, "broken")
     lasting.succeeded()
     lasting.succeeded()
-    lasting.failed(ApiError(Fault.SERVER, "create events in team", "broken"))
+    lasting.failed("Server", "broken")
     assert [
         (record.levelname, record.message, record.__dict__["fields"]["fault"]) for record in caplog.records
     ] == [
