@@ -97,7 +97,7 @@ async def _check(settings: Settings, translation: Translation, request: Request)
     catalogue = build_catalogue(RoutesFile(0, "", translation.routes, ()), Catalogue(), settings)
     view = RevocationView()
     view.replace(translation.revocations)
-    view.confirmed_at = now
+    view.confirm("file", now)
     providers = Providers(ttl_seconds=settings.jwks_ttl_minutes * 60)
     admission = Admission(settings, providers, view)
     try:

@@ -4,17 +4,16 @@ import argparse
 import asyncio
 import logging
 import os
-import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import uvloop
 from pydantic import ValidationError
 
-from wsgate_dataplane.server import Address, DataPlane
+from wsgate_dataplane.__main__ import add_listen_arguments, run_until_stopped
+from wsgate_dataplane.server import Address, DataPlane, raise_descriptor_limit
 from wsgate_dataplane.settings import Settings, SettingsError
 from wsgate_dataplane.telemetry.log import configure
 from wsgate_operator.renderer import FirstLoadError, Renderer
@@ -25,7 +24,7 @@ from wsgate_operator.translate.options import Options
 
 HELP = "serve the routes of a folder of YAML, or of the original gateway's routes file"
 
-DESCRIPTORS_MAX = 1_048_576
+CONFIRM_SECONDS = 1.0
 
 log = logging.getLogger("wsgate")
 
@@ -33,16 +32,7 @@ log = logging.getLogger("wsgate")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_config_argument(parser)
-    parser.add_argument(
-        "--listen", type=address, default=":8080", metavar="HOST:PORT", help="public listener (%(default)s)"
-    )
-    parser.add_argument(
-        "--admin-listen",
-        type=address,
-        default="127.0.0.1:9090",
-        metavar="HOST:PORT",
-        help="liveness, readiness and metrics (%(default)s)",
-    )
+    add_listen_arguments(parser, "127.0.0.1:9090", "liveness, readiness and metrics (%(default)s)")
 
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:
@@ -55,42 +45,21 @@ def add_config_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def address(text: str) -> Address:
-    """A HOST:PORT for argparse, hence its error."""
-    try:
-        return Address.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
 def run(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; 2 where settings or files cannot be used."""
     configure(sys.stderr)
-    _raise_descriptor_limit()
+    raise_descriptor_limit()
     try:
         settings, operator_settings = load_settings()
         with tempfile.TemporaryDirectory(prefix="wsgate-") as folder:
             config = options.config or settings.route_file
             renderer = make_renderer(config, Path(folder), operator_settings, settings)
             renderer.render()
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(settings, renderer, Path(folder), options.listen, options.admin_listen))
+            rendered = Path(folder)
+            run_until_stopped(lambda: _serve(settings, renderer, rendered, options.listen, options.admin_listen))
     except (SettingsError, FirstLoadError, OSError) as error:
         return _cannot_start(error)
-    except ExceptionGroup as group:
-        listening, other = group.split(OSError)
-        if listening is None or other is not None:
-            raise
-        return _cannot_start(f"{listening.exceptions[0]}; choose others with --listen and --admin-listen")
     return 0
-
-
-def _raise_descriptor_limit() -> None:
-    """A session takes two descriptors, and the soft limit is often 1024 for the sake of select()."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _cannot_start(error: object) -> int:
@@ -145,4 +114,10 @@ def make_renderer(
 async def _serve(settings: Settings, renderer: Renderer, rendered: Path, public: Address, admin: Address) -> None:
     plane = DataPlane(settings, rendered / "routes.yaml", public, admin)
     plane.drain_on_signals()
-    await plane.run(beside=(renderer.run,))
+
+    async def confirm() -> None:
+        # The renderer lives in this process, so nothing can cut the data plane off from it.
+        plane.view.confirm("file", time.time())
+        await asyncio.sleep(CONFIRM_SECONDS)
+
+    await plane.run(beside=(renderer.run, confirm))

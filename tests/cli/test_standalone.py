@@ -124,3 +124,20 @@ def test_neither_kopf_nor_kubernetes_nor_redis_is_imported() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_the_renderers_own_process_is_never_fenced(tmp_path: Path) -> None:
+    routes = tmp_path / "routes.yaml"
+    routes.write_text(LEGACY)
+    log = tmp_path / "log"
+    environ = {"JWKS_URL": "http://127.0.0.1:1/certs", "WSGATE_REVOCATION_STALE_SECONDS": "1"}
+    with running(routes, log, **environ) as (process, _, admin_port):
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            page = urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/metrics", timeout=5)
+            with page:
+                assert b"wsgate_revocation_fenced 0.0" in page.read()
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_SECONDS) == 0
+    assert "revocations stale" not in log.read_text()

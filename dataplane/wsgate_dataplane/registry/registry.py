@@ -122,6 +122,26 @@ class Registry:
             self._closing_reasons[session.uid] = reason
             self._closings.set(session.uid, now + delay)
 
+    def close_spread(self, sessions: Iterable[Session], reason: Reason, spread_seconds: float) -> None:
+        """End these sessions in random order over the whole time; those that are told already keep theirs."""
+        now = self._loop.time()
+        for session in sessions:
+            if session.uid in self._closing_reasons:
+                continue
+            if spread_seconds == 0:
+                self.end(session, reason)
+                continue
+            self._closing_reasons[session.uid] = reason
+            self._closings.set(session.uid, now + spread_seconds * self._random())
+
+    def cancel_closings(self, reason: Reason) -> int:
+        """Let those live on that would have been ended for it; returns how many."""
+        spared = [uid for uid, each in self._closing_reasons.items() if each is reason]
+        for uid in spared:
+            del self._closing_reasons[uid]
+            self._closings.discard(uid)
+        return len(spared)
+
     async def wait_empty(self) -> None:
         """Return when no session is left."""
         await self._empty.wait()

@@ -1,71 +1,179 @@
-"""The local view of what is revoked."""
+"""The local view of what is revoked: the union of what the channels say."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from wsgate_contract.revocation import RevocationRecord
+from wsgate_contract.revocation_log import LogEntryError, member_of, record_of_member
 from wsgate_dataplane.revocation.matching import Identity, is_in_force, matches
 
-Key = tuple[str, str]
+Channel = Literal["redis", "inbox", "file"]
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
+
+
+@dataclass(frozen=True)
+class ChannelState:
+    """What one channel says."""
+
+    name: Channel
+    records: int
+    confirmed_at: float | None
+    """Unix seconds; None: never."""
 
 
 class RevocationView:
-    """All records, by the matcher that narrows them most."""
+    """Records by the matcher that narrows them most; one is revoked for as long as any channel holds it.
+
+    They are kept as members (member_of), which take a third of the memory of records: there may be 100,000.
+    Two records of one id both count.
+    """
 
     def __init__(self) -> None:
-        self._records: dict[str, RevocationRecord] = {}
-        self._by_key: dict[Key, list[RevocationRecord]] = {}
-        self._unkeyed: list[RevocationRecord] = []
-        self.confirmed_at: float | None = None
-        """When a channel last confirmed the view, in Unix seconds; None: never loaded."""
+        self._channels: dict[str, int] = {}
+        """Of each member, as bits."""
+        self._index: dict[int, str | set[str]] = {}
+        """Members by the hash of scope and matcher: a collision finds too many, and matches() tells."""
+        self._unindexed: dict[str | None, dict[str, RevocationRecord]] = {}
+        """By namespace, those that no index can find."""
+        self._counts = dict.fromkeys(CHANNELS, 0)
+        self._confirmed_at: dict[Channel, float | None] = dict.fromkeys(CHANNELS)
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._channels)
+
+    def holds(self, channel: Channel, member: str) -> bool:
+        """Whether that channel says so."""
+        return bool(self._channels.get(member, 0) & _BITS[channel])
+
+    def add(self, channel: Channel, member: str) -> RevocationRecord | None:
+        """A channel says so; answers the record if no channel did before. Raises LogEntryError."""
+        bits, bit = self._channels.get(member, 0), _BITS[channel]
+        if bits & bit:
+            return None
+        record = None
+        if not bits:
+            if not member.isascii():
+                raise LogEntryError("not a revocation record: not ASCII")
+            record = record_of_member(member)
+            self._enter(member, record)
+        self._channels[member] = bits | bit
+        self._counts[channel] += 1
+        return record
+
+    def discard(self, channel: Channel, member: str) -> None:
+        """A channel does not say so any more; unknown members are fine."""
+        bits, bit = self._channels.get(member, 0), _BITS[channel]
+        if not bits & bit:
+            return
+        self._counts[channel] -= 1
+        if bits == bit:
+            del self._channels[member]
+            self._leave(member, record_of_member(member))
+        else:
+            self._channels[member] = bits & ~bit
+
+    def retain(self, channel: Channel, members: Set[str]) -> None:
+        """A channel says nothing but these."""
+        bit = _BITS[channel]
+        gone = [member for member, bits in self._channels.items() if bits & bit and member not in members]
+        for member in gone:
+            self.discard(channel, member)
+
+    def replace_members(self, channel: Channel, members: Set[str]) -> tuple[RevocationRecord, ...]:
+        """A channel says exactly this; answers the records that no channel held. Raises LogEntryError."""
+        added = tuple(record for member in members if (record := self.add(channel, member)) is not None)
+        self.retain(channel, members)
+        return added
 
     def replace(self, records: Iterable[RevocationRecord]) -> tuple[RevocationRecord, ...]:
-        """Take over the whole set; returns the records that are new or changed."""
-        fresh = {record.id: record for record in records}
-        added = tuple(record for id_, record in fresh.items() if self._records.get(id_) != record)
-        self._records = fresh
-        self._by_key, self._unkeyed = {}, []
-        for record in fresh.values():
-            key = next(_keys_of_record(record), None)
-            if key is None:
-                self._unkeyed.append(record)
-            else:
-                self._by_key.setdefault(key, []).append(record)
-        return added
+        """The file says exactly this; answers the records that no channel held."""
+        return self.replace_members("file", frozenset(map(member_of, records)))
 
     def revoked_by(self, identity: Identity, now: float) -> RevocationRecord | None:
         """A record in force at now (Unix seconds) that touches the identity."""
-        for key in _keys_of_identity(identity):
-            for record in self._by_key.get(key, ()):
-                if is_in_force(record, now) and matches(record, identity):
-                    return record
-        for record in self._unkeyed:
+        for record in self._candidates(identity):
             if is_in_force(record, now) and matches(record, identity):
                 return record
         return None
 
+    def records(self) -> Iterator[tuple[RevocationRecord, tuple[Channel, ...]]]:
+        """Each with the channels that hold it; it shows the moment of the call."""
+        held = tuple(self._channels.items())
+        return (
+            (record_of_member(member), tuple(each for each in CHANNELS if bits & _BITS[each]))
+            for member, bits in held
+        )
+
+    def confirm(self, channel: Channel, at: float | None) -> None:
+        """What the channel says was complete at that moment (Unix seconds); None: nobody knows."""
+        self._confirmed_at[channel] = at
+
+    @property
+    def confirmed_at(self) -> float | None:
+        """When a channel last confirmed, in Unix seconds; None: none ever did."""
+        return max((at for at in self._confirmed_at.values() if at is not None), default=None)
+
+    def channels(self) -> tuple[ChannelState, ...]:
+        """All of them, also those that are not in use."""
+        return tuple(ChannelState(name, self._counts[name], self._confirmed_at[name]) for name in CHANNELS)
+
     def is_stale(self, now: float, stale_seconds: float) -> bool:
         """Whether no channel has confirmed for too long."""
-        return self.confirmed_at is None or now - self.confirmed_at > stale_seconds
+        confirmed_at = self.confirmed_at
+        return confirmed_at is None or now - confirmed_at > stale_seconds
+
+    def _candidates(self, identity: Identity) -> Iterator[RevocationRecord]:
+        # Apart by namespace, so that no tenant's records cost another's handshakes anything.
+        for namespace in (None, identity.namespace):
+            for matcher in _matchers(identity):
+                yield from map(record_of_member, self._found(_key(namespace, matcher)))
+            yield from self._unindexed.get(namespace, {}).values()
+
+    def _found(self, key: int) -> tuple[str, ...]:
+        found = self._index.get(key, ())
+        return (found,) if isinstance(found, str) else tuple(found)
+
+    def _enter(self, member: str, record: RevocationRecord) -> None:
+        matcher = next(_matchers(record), None)
+        if matcher is None:
+            self._unindexed.setdefault(record.namespace, {})[member] = record
+            return
+        key = _key(record.namespace, matcher)
+        found = self._index.get(key)
+        if found is None:
+            self._index[key] = member
+        elif isinstance(found, set):
+            found.add(member)
+        else:
+            self._index[key] = {found, member}
+
+    def _leave(self, member: str, record: RevocationRecord) -> None:
+        matcher = next(_matchers(record), None)
+        if matcher is None:
+            del self._unindexed[record.namespace][member]
+            return
+        key = _key(record.namespace, matcher)
+        found = self._index[key]
+        if isinstance(found, set):
+            found.discard(member)
+        if found in (member, set()):
+            del self._index[key]
 
 
-def _keys_of_record(record: RevocationRecord) -> Iterator[Key]:
-    asked = (
-        ("token", record.token_sha256),
-        ("jti", record.jti),
-        ("sid", record.session_id),
-        ("subject", record.subject),
+_BITS: dict[Channel, int] = {channel: 1 << index for index, channel in enumerate(CHANNELS)}
+
+
+def _key(namespace: str | None, matcher: tuple[str, str]) -> int:
+    return hash((namespace, *matcher))
+
+
+def _matchers(of: RevocationRecord | Identity) -> Iterator[tuple[str, str]]:
+    """What is given of what an index can find, the narrowest first."""
+    given = (
+        ("token", of.token_sha256),
+        ("jti", of.jti),
+        ("sid", of.session_id),
+        ("subject", of.subject),
     )
-    return ((kind, value) for kind, value in asked if value is not None)
-
-
-def _keys_of_identity(identity: Identity) -> Iterator[Key]:
-    found = (
-        ("token", identity.token_sha256),
-        ("jti", identity.jti),
-        ("sid", identity.session_id),
-        ("subject", identity.subject),
-    )
-    return ((kind, value) for kind, value in found if value is not None)
+    return ((kind, value) for kind, value in given if value is not None)

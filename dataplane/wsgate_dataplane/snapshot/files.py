@@ -1,5 +1,8 @@
 """Read a rendered file: proven by its digest, each item validated on its own."""
 
+import gzip
+import zlib
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,11 @@ from pydantic import ValidationError
 
 from wsgate_contract.rendered import RenderedDocument, RenderedDocumentError, read
 from wsgate_contract.revocation import RevocationRecord
+from wsgate_contract.revocation_log import member_of
 from wsgate_contract.route import Route
+
+DOCUMENT_BYTES_MAX = 32 * 1024 * 1024
+"""After decompression; a ConfigMap of 1 MiB could otherwise unpack to a thousand times as much."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +40,11 @@ class RoutesFile:
 
 @dataclass(frozen=True)
 class RevocationsFile:
-    """All records; one that cannot be read fails the whole file, since skipping it would fail open."""
+    """All records, as members; one that cannot be read fails the whole file, since skipping it would fail open."""
 
     version: int
     sha256: str
-    records: tuple[RevocationRecord, ...]
+    members: Set[str]
     confirmed_at: float | None
 
 
@@ -63,17 +70,30 @@ def load_revocations(path: Path) -> RevocationsFile:
         raise RenderedDocumentError(_summary(error)) from error
     if len({record.id for record in records}) != len(records):
         raise RenderedDocumentError("a record's id stands twice; one of the two would be lost")
-    return RevocationsFile(document.version, document.sha256, records, document.confirmed_at)
+    members = frozenset(map(member_of, records))
+    return RevocationsFile(document.version, document.sha256, members, document.confirmed_at)
 
 
 def _load(path: Path) -> object:
-    text = path.read_bytes()
     try:
-        loaded: object = yaml.load(text, Loader=yaml.CSafeLoader)
+        loaded: object = yaml.load(_content(path), Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # ValueError: a scalar that looks like a date or a number and is none.
         raise RenderedDocumentError(f"{path}: not YAML: {error}") from error
     return loaded
+
+
+def _content(path: Path) -> bytes:
+    """At most DOCUMENT_BYTES_MAX; a name that ends with .gz is unpacked."""
+    opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+    try:
+        with opened as file:
+            content: bytes = file.read(DOCUMENT_BYTES_MAX + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise RenderedDocumentError(f"{path}: not gzip: {error}") from error
+    if len(content) > DOCUMENT_BYTES_MAX:
+        raise RenderedDocumentError(f"{path}: more than {DOCUMENT_BYTES_MAX} bytes; split the gateway's routes")
+    return content
 
 
 def _summary(error: ValidationError) -> str:

@@ -3,11 +3,15 @@
 import asyncio
 import logging
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from wsgate_contract.rendered import Content
 from wsgate_dataplane.snapshot.files import (
     RevocationsFile,
     RoutesFile,
@@ -20,27 +24,30 @@ log = logging.getLogger("wsgate")
 
 POLL_SECONDS = 0.25
 """Polling sees mounted volumes, bind mounts and network file systems alike; inotify does not."""
+DATA_LINK = "..data"
+"""In a mounted volume the files are links through this one, which kubelet turns to a new folder in one step."""
 
-Fingerprint = tuple[int, int, int]
-Applicable = RoutesFile | RevocationsFile
+Fingerprint = tuple[str, int, int, int]
+File = RoutesFile | RevocationsFile
+Value = TypeVar("Value")
 
 
-@dataclass
-class _Content:
-    """One of the two files and what is known of it."""
+@dataclass(frozen=True)
+class _Look:
+    """What was found under a name that has changed: a file, or what is wrong with it."""
 
-    name: str
-    path: Path
-    load: Callable[[], Applicable]
-    apply: Callable[[Applicable, bool], None]
-    is_seen: bool = False
-    seen: Fingerprint | None = None
-    applied: str | None = None
-    fault: tuple[Fingerprint | None, str] | None = None
+    content: Content
+    fingerprint: Fingerprint | None
+    found: File | Exception
 
 
 class SnapshotWatcher:
-    """Polls routes.yaml and revocations.yaml in one folder; a bad or vanished file keeps the last good one."""
+    """Polls routes.yaml and revocations.yaml of one folder, or their .gz forms.
+
+    A bad or vanished file keeps the last good one. on_revocations is also told of a new confirmation of the
+    same records. Both callbacks are called in the loop, the revocations first: no route may go live before
+    what is revoked on it.
+    """
 
     def __init__(
         self,
@@ -49,94 +56,117 @@ class SnapshotWatcher:
         on_revocations: Callable[[RevocationsFile], None],
         metrics: Metrics,
     ) -> None:
-        def apply_routes(file: Applicable, is_new: bool) -> None:  # noqa: FBT001  # both forms are called alike
-            if is_new and isinstance(file, RoutesFile):
-                on_routes(file)
-
-        def apply_revocations(file: Applicable, is_new: bool) -> None:  # noqa: FBT001  # both forms are called alike
-            # Also where only the confirmation is new.
-            if isinstance(file, RevocationsFile):
-                on_revocations(file)
-
-        revocations_path = routes_path.with_name("revocations.yaml")
+        self._folder = routes_path.parent
+        self._names: dict[Content, str] = {"revocations": "revocations.yaml", "routes": routes_path.name}
+        self._on_routes = on_routes
+        self._on_revocations = on_revocations
         self._metrics = metrics
-        self._contents = (
-            _Content("routes", routes_path, lambda: load_routes(routes_path), apply_routes),
-            _Content(
-                "revocations", revocations_path, lambda: load_revocations(revocations_path), apply_revocations
-            ),
-        )
+        self._seen: dict[Content, Fingerprint | None] = {}
+        self._applied: dict[Content, str] = {}
+        """Digest of what is in force."""
+        self._told: dict[Content, tuple[Fingerprint | None, str]] = {}
 
-    def poll(self) -> None:
-        """Look once; errors are logged once per version of a file."""
-        for content in self._contents:
-            if self._has_changed(content):
-                self._take(content, content.load)
+    def has(self, content: Content) -> bool:
+        """Whether a version of it has been applied once."""
+        return content in self._applied
 
     async def run(self) -> None:
-        """Poll until cancelled; a large file is read in a thread, so that sessions do not wait for it."""
+        """Poll until cancelled."""
         while True:
+            await self.poll()
             await asyncio.sleep(POLL_SECONDS)
-            for content in self._contents:
-                if self._has_changed(content):
-                    read = await asyncio.to_thread(_read, content)
-                    self._take(content, read)
 
-    @property
-    def is_loaded(self) -> bool:
-        """Whether both files have been applied once."""
-        return all(content.applied is not None for content in self._contents)
+    async def poll(self) -> None:
+        """Look once; errors are logged once per version of a file."""
+        # In a thread: sessions wait neither for a large file nor for a file system that hangs.
+        for look in await _in_thread(lambda: tuple(self._look())):
+            self._take(look)
 
-    def _has_changed(self, content: "_Content") -> bool:
-        fingerprint = _fingerprint(content.path)
-        if content.is_seen and fingerprint == content.seen:
-            return False
-        content.is_seen, content.seen = True, fingerprint
-        return True
+    def _look(self) -> Iterator[_Look]:
+        generation = _generation(self._folder)
+        for content, name in self._names.items():
+            path = generation / name
+            fingerprint = _fingerprint(path)
+            if fingerprint is None:
+                packed = path.with_name(f"{name}.gz")
+                fingerprint = _fingerprint(packed)
+                path = path if fingerprint is None else packed
+            if content in self._seen and fingerprint == self._seen[content]:
+                continue
+            try:
+                found: File | Exception = load_routes(path) if content == "routes" else load_revocations(path)
+            except Exception as error:  # noqa: BLE001  # no content of a file may end the data plane
+                found = error
+            if isinstance(found, OSError) and _generation(self._folder) != generation:
+                # Swapped while it was read: the next poll reads the new folder.
+                return
+            yield _Look(content, fingerprint, found)
 
-    def _take(self, content: "_Content", read: Callable[[], Applicable]) -> None:
+    def _take(self, look: _Look) -> None:
         try:
-            loaded = read()
-            is_new = loaded.sha256 != content.applied
-            content.apply(loaded, is_new)
+            if isinstance(look.found, Exception):
+                raise look.found
+            is_new = look.found.sha256 != self._applied.get(look.content)
+            if isinstance(look.found, RevocationsFile):
+                self._on_revocations(look.found)
+            elif is_new:
+                self._on_routes(look.found)
         except Exception as error:  # noqa: BLE001  # no content of a file may end the data plane
-            # Not seen, if the system was at fault and not the file: it is tried again.
-            content.is_seen = not isinstance(error, OSError) or content.seen is None
-            self._metrics.config_reload_failures.labels(content.name).inc()
-            kept = "the last good version stays" if content.applied else "nothing is served yet"
-            fields = {"file": str(content.path), "error": str(error), "kept": kept}
-            fault = (content.seen, str(error))
-            if fault != content.fault:
-                log.error("rendered file not applied", extra={"fields": fields})
-            content.fault = fault
+            self._tell(look, error)
             return
-        content.applied, content.fault = loaded.sha256, None
+        self._seen[look.content] = look.fingerprint
+        self._told.pop(look.content, None)
+        self._applied[look.content] = look.found.sha256
         if is_new:
-            self._loaded(content.name, loaded.version)
+            self._metrics.config_applied(look.content, look.found.version, time.time())
+            fields = {"content": look.content, "version": look.found.version}
+            log.info("rendered file applied", extra={"fields": fields})
 
-    def _loaded(self, content: str, version: int) -> None:
-        self._metrics.config_applied(content, version, time.time())
-        log.info("rendered file applied", extra={"fields": {"content": content, "version": version}})
+    def _tell(self, look: _Look, error: Exception) -> None:
+        if isinstance(error, OSError) and look.fingerprint is not None:
+            # The system was at fault and not the file: it is tried again.
+            self._seen.pop(look.content, None)
+        else:
+            self._seen[look.content] = look.fingerprint
+        self._metrics.config_reload_failures.labels(look.content).inc()
+        fault = (look.fingerprint, str(error))
+        if fault != self._told.get(look.content):
+            fields = {
+                "file": str(self._folder / self._names[look.content]),
+                "error": str(error),
+                "kept": "the last good version stays" if self.has(look.content) else "nothing is served yet",
+            }
+            log.error("rendered file not applied", extra={"fields": fields})
+        self._told[look.content] = fault
+
+
+def _generation(folder: Path) -> Path:
+    """The folder that holds both files: in a mounted volume the one of the moment, so that both are of one age."""
+    try:
+        return folder / os.readlink(folder / DATA_LINK)
+    except OSError:
+        return folder
 
 
 def _fingerprint(path: Path) -> Fingerprint | None:
     try:
-        # Following links: a ConfigMap volume is swapped by renaming the ..data link.
         stat = os.stat(path)
     except OSError:
         return None
-    return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return (str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
-def _read(content: _Content) -> Callable[[], Applicable]:
-    """Load in a thread what is taken in the loop; the error too is told there."""
-    try:
-        loaded = content.load()
-    except Exception as error:  # noqa: BLE001  # carried over, see _take
-        fault = error
+async def _in_thread(function: Callable[[], Value]) -> Value:
+    """Like asyncio.to_thread, but no thread that hangs in the file system keeps the process from ending."""
+    done: Future[Value] = Future()
+    # From here on a cancelled waiter only looks away.
+    done.set_running_or_notify_cancel()
 
-        def fail() -> Applicable:
-            raise fault
+    def work() -> None:
+        try:
+            done.set_result(function())
+        except BaseException as error:  # noqa: BLE001  # raised where it is awaited
+            done.set_exception(error)
 
-        return fail
-    return lambda: loaded
+    threading.Thread(target=work, name="snapshot", daemon=True).start()
+    return await asyncio.wrap_future(done)

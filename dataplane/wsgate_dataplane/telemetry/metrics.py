@@ -1,5 +1,7 @@
 """Every metric of the data plane, with the original gateway's names kept."""
 
+from collections.abc import Iterator
+from math import nan
 from typing import get_args
 
 from prometheus_client import (
@@ -20,6 +22,23 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 PROTOCOLS = ("raw", "mqtt")
 DIRECTIONS = ("to_upstream", "to_client")
 CONTENTS: tuple[str, ...] = get_args(Content)
+CHANNELS = ("redis", "inbox", "file")
+REDIS_CAUSES = (
+    "unreachable",
+    "timed-out",
+    "tls",
+    "authentication",
+    "permission",
+    "read-only",
+    "out-of-memory",
+    "no-replicas",
+    "loading",
+    "answer",
+    "log-missing",
+    "set-damaged",
+    "unreadable",
+    "unexpected",
+)
 
 REFUSAL_REASONS = tuple(reason for reason in Reason if OUTCOMES[reason].http is not None)
 PEERS_ENDS = (Reason.CLIENT_CLOSED, Reason.CLIENT_LOST, Reason.UPSTREAM_CLOSED)
@@ -50,6 +69,7 @@ class Metrics:
         self._declare_originals()
         self._declare_traffic()
         self._declare_config()
+        self._declare_revocation()
 
     def refused(self, reason: Reason) -> None:
         """Count one refusal before the 101, and as a failed authentication where the token was at fault."""
@@ -72,6 +92,11 @@ class Metrics:
         """Note that a version of the routes or revocations is in force since timestamp (Unix time)."""
         self.config_version.labels(content).set(version)
         self.config_last_reload_timestamp_seconds.set(timestamp_seconds)
+
+    def revocation_channel(self, channel: str, records: int, confirmed_at: float | None) -> None:
+        """Note what a channel in use holds, and when it was confirmed (Unix seconds; None: never)."""
+        self.revocation_records.labels(channel).set(records)
+        self.revocation_confirmed.labels(channel).set(confirmed_at or 0)
 
     def exposition(self) -> bytes:
         """The page for Prometheus, to be served as CONTENT_TYPE."""
@@ -128,6 +153,33 @@ class Metrics:
         self.config_reload_failures = self._counter(
             "wsgate_config_reload_failures", "Files not taken into force.", content=CONTENTS
         )
+
+    def _declare_revocation(self) -> None:
+        self.revocation_records = self._gauge(
+            "wsgate_revocation_records", "Revocations that a channel holds; NaN: not in use.", channel=CHANNELS
+        )
+        self.revocation_confirmed = self._gauge(
+            "wsgate_revocation_confirmed_timestamp_seconds",
+            "Unix time for which a channel is known to be complete; 0: never, NaN: not in use.",
+            channel=CHANNELS,
+        )
+        self.revocation_fenced = self._gauge(
+            "wsgate_revocation_fenced",
+            "1 while no channel has confirmed for too long: sessions are refused and closed.",
+        )
+        self.redis_faults = self._counter(
+            "wsgate_revocation_redis_faults", "Looks at the revocations in Redis that failed.", cause=REDIS_CAUSES
+        )
+        self.operator_present = self._gauge(
+            "wsgate_operator_present", "1 while an operator keeps its key in Redis alive; NaN: nobody knows."
+        )
+        for unknown in (self.operator_present, *self._channel_gauges()):
+            # No comparison with NaN is true, so no alert fires for what is not in use.
+            unknown.set(nan)
+
+    def _channel_gauges(self) -> Iterator[Gauge]:
+        for gauge in (self.revocation_records, self.revocation_confirmed):
+            yield from map(gauge.labels, CHANNELS)
 
     def _counter(self, name: str, text: str, **labels: tuple[str, ...]) -> Counter:
         counter = Counter(name, text, tuple(labels), registry=self.registry)

@@ -33,7 +33,7 @@ class Question:
         file = RoutesFile(1, "", (Route.from_document(document),), ())
         self.catalogue = build_catalogue(file, Catalogue(), self.settings)
         self.view = RevocationView()
-        self.view.confirmed_at = time.time()
+        self.view.confirm("file", time.time())
         self.steps: list[str] = []
 
     async def ask(self, token: str | None = None, path: str = "/echo", **headers: str) -> str:
@@ -94,9 +94,9 @@ async def test_the_first_check_that_fails_names_the_reason() -> None:
 @on_both_loops
 async def test_a_stale_view_admits_nobody_unless_the_route_keeps() -> None:
     question = Question()
-    question.view.confirmed_at = time.time() - 61
+    question.view.confirm("file", time.time() - 61)
     assert await question.ask(good_token()) == "revocation-stale"
-    question.view.confirmed_at = None
+    question.view.confirm("file", None)
     assert await question.ask(good_token()) == "revocation-stale"
 
 

@@ -1,5 +1,8 @@
 """The view finds by index what comparing every record would find."""
 
+import gc
+import tracemalloc
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -8,8 +11,9 @@ from hypothesis import strategies as st
 
 from tests.dataplane.revocation.test_matching import segment
 from wsgate_contract.revocation import ClaimMatch, RevocationRecord
+from wsgate_contract.revocation_log import LogEntryError, member_of
 from wsgate_dataplane.revocation.matching import Identity, is_in_force, matches
-from wsgate_dataplane.revocation.view import RevocationView
+from wsgate_dataplane.revocation.view import CHANNELS, Channel, ChannelState, RevocationView
 
 FEW = st.sampled_from(["a", "b"])
 MAYBE = st.none() | FEW
@@ -50,6 +54,10 @@ def view_of(*records: RevocationRecord) -> RevocationView:
     return view
 
 
+def members(records: Iterable[RevocationRecord]) -> frozenset[str]:
+    return frozenset(map(member_of, records))
+
+
 def record(id_: str = "shop/r", **fields: Any) -> RevocationRecord:
     return RevocationRecord(id=id_, **fields)
 
@@ -61,6 +69,26 @@ def test_the_index_finds_what_comparing_every_record_finds(
     touching = [each for each in records if is_in_force(each, now) and matches(each, identity)]
     found = view_of(*records).revoked_by(identity, now)
     assert found in touching if touching else found is None
+
+
+@given(st.dictionaries(st.sampled_from(CHANNELS), RECORDS), IDENTITIES, SECONDS)
+def test_a_record_counts_for_as_long_as_any_channel_holds_it(
+    held: dict[Channel, list[RevocationRecord]], identity: Identity, now: int
+) -> None:
+    view = RevocationView()
+    for channel, records in held.items():
+        view.replace_members(channel, members(records))
+    left = {record for records in held.values() for record in records}
+    for channel, records in held.items():
+        assert {each for each, channels in view.records() if channel in channels} == set(records)
+    for channel in CHANNELS:
+        touching = [each for each in left if is_in_force(each, now) and matches(each, identity)]
+        assert (view.revoked_by(identity, now) is None) == (not touching)
+        view.retain(channel, frozenset())
+        held.pop(channel, None)
+        left = {record for records in held.values() for record in records}
+    assert len(view) == 0
+    assert view.revoked_by(identity, now) is None
 
 
 @given(RECORDS, RECORDS, IDENTITIES, SECONDS)
@@ -105,16 +133,100 @@ def test_no_records_touch_nobody_and_an_emptied_view_forgets() -> None:
     assert view.revoked_by(Identity("shop", jti="a"), 0) is None
 
 
+ALICE = Identity("shop", subject="alice")
+
+
+def test_only_what_no_channel_held_is_told_as_new() -> None:
+    view = RevocationView()
+    ban = record(subject="alice")
+    assert view.add("redis", member_of(ban)) == ban
+    assert view.add("redis", member_of(ban)) is None
+    assert view.replace_members("file", members([ban])) == ()
+    view.discard("redis", member_of(ban))
+    assert view.add("inbox", member_of(ban)) is None
+    assert [(each, channels) for each, channels in view.records()] == [(ban, ("inbox", "file"))]
+
+
+def test_a_channel_that_drops_a_record_lifts_nothing_that_another_holds() -> None:
+    view = RevocationView()
+    ban = member_of(record(subject="alice"))
+    view.add("redis", ban)
+    view.add("file", ban)
+    view.retain("redis", frozenset())
+    assert not view.holds("redis", ban) and view.holds("file", ban)
+    assert view.revoked_by(ALICE, 0) is not None
+    view.discard("file", ban)
+    view.discard("file", ban)
+    assert view.revoked_by(ALICE, 0) is None
+
+
+def test_one_id_with_two_contents_counts_twice_and_the_most_restrictive_wins() -> None:
+    view = RevocationView()
+    kick, ban = record(subject="alice", issued_before=10), record(subject="alice")
+    view.add("file", member_of(kick))
+    view.add("redis", member_of(ban))
+    assert len(view) == 2
+    assert view.revoked_by(Identity("shop", subject="alice", issued_at=11), 0) == ban
+
+
+@pytest.mark.parametrize("member", ["", "{}", "epoch:1", "\udcff", '{"id":"a","subject":"ä"}'])
+def test_what_is_no_record_changes_nothing(member: str) -> None:
+    view = RevocationView()
+    with pytest.raises(LogEntryError):
+        view.add("inbox", member)
+    assert len(view) == 0
+    assert not view.holds("inbox", member)
+
+
+def test_the_channels_tell_what_they_hold_and_when_they_were_confirmed() -> None:
+    view = view_of(record(subject="alice"))
+    view.add("redis", member_of(record(subject="alice")))
+    view.add("redis", member_of(record(subject="bob")))
+    view.confirm("file", 10)
+    view.confirm("redis", 20)
+    assert view.channels() == (
+        ChannelState("redis", 2, 20),
+        ChannelState("inbox", 0, None),
+        ChannelState("file", 1, 10),
+    )
+    assert view.confirmed_at == 20
+
+
 @pytest.mark.parametrize(
-    ("confirmed_at", "is_stale"), [(None, True), (1000.0, False), (940.0, False), (939.9, True)]
+    ("redis", "file", "is_stale"),
+    [
+        (None, None, True),
+        (None, 1000.0, False),
+        (940.0, None, False),
+        (939.9, 900.0, True),
+        (900.0, 940.0, False),
+    ],
 )
 def test_a_view_is_stale_when_no_channel_has_confirmed_it_for_longer_than_allowed(
-    confirmed_at: float | None, *, is_stale: bool
+    redis: float | None, file: float | None, *, is_stale: bool
 ) -> None:
-    view = view_of()
-    view.confirmed_at = confirmed_at
+    view = view_of(record(subject="alice"))
+    view.confirm("redis", redis)
+    view.confirm("file", file)
     assert view.is_stale(1000.0, 60) is is_stale
 
 
-def test_a_view_that_no_channel_ever_confirmed_is_stale_although_it_holds_records() -> None:
-    assert view_of(record(jti="a")).is_stale(0, 3600)
+def test_a_hundred_thousand_records_take_less_than_sixty_megabytes() -> None:
+    held = [
+        member_of(record(f"event:{number:036}", subject=f"user-{number}", jti=f"{number:036}", expires_at=2**31))
+        for number in range(2_000)
+    ]
+    gc.collect()
+    tracemalloc.start()
+    view = RevocationView()
+    for member in held:
+        view.add("redis", member)
+        view.add("file", member)
+    gc.collect()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (taken / len(held) + len(held[0])) * 100_000 < 60e6
+
+
+def test_a_view_without_a_word_of_a_channel_knows_of_no_confirmation() -> None:
+    assert RevocationView().confirmed_at is None

@@ -1,5 +1,6 @@
 """A rendered file is proven as a whole and read item by item."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wsgate_contract.rendered import RenderedDocumentError, build, digest
+from wsgate_contract.revocation import RevocationRecord
+from wsgate_contract.revocation_log import member_of
+from wsgate_dataplane.snapshot import files
 from wsgate_dataplane.snapshot.files import RoutesFile, load_revocations, load_routes
 
 CHAT = {"namespace": "shop", "name": "chat", "prefix": "/chat", "upstream": "ws://chat.test/ws"}
@@ -143,7 +147,7 @@ def test_any_proven_item_is_a_route_or_an_invalid_one(tmp_path: Path, item: dict
 def test_revocations_are_read_with_the_moment_of_their_confirmation(tmp_path: Path) -> None:
     document = build("revocations", [ALICE], 3, confirmed_at=1234.5)
     file = load_revocations(written(tmp_path / "revocations.yaml", document))
-    assert [record.subject for record in file.records] == ["alice"]
+    assert file.members == {member_of(RevocationRecord.from_document(ALICE))}
     assert (file.version, file.confirmed_at) == (3, 1234.5)
 
 
@@ -165,3 +169,29 @@ def test_a_confirmation_that_would_never_grow_stale_is_refused(tmp_path: Path, c
     document = build("revocations", [], 3) | {"confirmedAt": confirmed_at}
     with pytest.raises(RenderedDocumentError, match="confirmedAt"):
         load_revocations(written(tmp_path / "revocations.yaml", document))
+
+
+def test_a_packed_file_is_read_as_the_plain_one(tmp_path: Path) -> None:
+    path = tmp_path / "routes.yaml.gz"
+    path.write_bytes(gzip.compress(yaml.safe_dump(build("routes", [CHAT], 7)).encode()))
+    assert [route.key for route in load_routes(path).routes] == ["shop/chat"]
+
+
+@pytest.mark.parametrize("content", [b"", b"plain", gzip.compress(b"format: 1")[:-9], b"\x1f\x8b\x08" + bytes(20)])
+def test_what_is_no_whole_gzip_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "routes.yaml.gz"
+    path.write_bytes(content)
+    with pytest.raises(RenderedDocumentError):
+        load_routes(path)
+
+
+@pytest.mark.parametrize("name", ["routes.yaml", "routes.yaml.gz"])
+def test_a_file_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(files, "DOCUMENT_BYTES_MAX", 1000)
+    content = b"#" * 1001
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    with pytest.raises(RenderedDocumentError, match="more than 1000 bytes"):
+        load_routes(path)

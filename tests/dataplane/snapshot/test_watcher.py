@@ -2,8 +2,10 @@
 
 import asyncio
 import functools
+import gzip
 import logging
 import os
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ import yaml
 
 from tests.support.loops import eventually, on_both_loops
 from wsgate_contract.rendered import build
+from wsgate_contract.revocation_log import record_of_member
 from wsgate_dataplane.snapshot import watcher
-from wsgate_dataplane.snapshot.files import RevocationsFile, RoutesFile
+from wsgate_dataplane.snapshot.files import RevocationsFile, RoutesFile, load_revocations
 from wsgate_dataplane.snapshot.watcher import SnapshotWatcher
 from wsgate_dataplane.telemetry.metrics import Metrics
 
@@ -52,6 +55,15 @@ class Watched:
             self.folder / "routes.yaml", self.routes.append, self.revocations.append, self.metrics
         )
 
+    def poll(self) -> None:
+        """One look."""
+        asyncio.run(self.watcher.poll())
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether both files have been applied once."""
+        return self.watcher.has("routes") and self.watcher.has("revocations")
+
     def write_routes(self, text: str) -> None:
         replace_file(self.folder / "routes.yaml", text)
 
@@ -73,7 +85,7 @@ def watched(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Watched:
     found = Watched(tmp_path)
     found.write_routes(routes_text(1))
     found.write_revocations(revocations_text(1))
-    found.watcher.poll()
+    found.poll()
     return found
 
 
@@ -83,52 +95,52 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 
 
 def test_both_files_are_handed_over_once_and_it_is_loaded(watched: Watched) -> None:
-    assert watched.watcher.is_loaded
-    watched.watcher.poll()
+    assert watched.is_loaded
+    watched.poll()
     assert [file.version for file in watched.routes] == [1]
     assert [file.version for file in watched.revocations] == [1]
 
 
 def test_it_is_loaded_only_when_both_files_have_been_applied(tmp_path: Path) -> None:
     watched = Watched(tmp_path)
-    watched.watcher.poll()
-    assert not watched.watcher.is_loaded
+    watched.poll()
+    assert not watched.is_loaded
     watched.write_routes(routes_text(1))
-    watched.watcher.poll()
-    assert not watched.watcher.is_loaded
+    watched.poll()
+    assert not watched.is_loaded
     watched.write_revocations(revocations_text(1))
-    watched.watcher.poll()
-    assert watched.watcher.is_loaded
+    watched.poll()
+    assert watched.is_loaded
 
 
 def test_a_file_that_takes_the_name_is_seen(watched: Watched) -> None:
     watched.write_routes(routes_text(2, CHAT | {"prefix": "/room"}))
-    watched.watcher.poll()
+    watched.poll()
     assert [file.version for file in watched.routes] == [1, 2]
     assert watched.sample("wsgate_config_version", "routes") == 2
 
 
 def test_a_file_written_in_place_is_seen(watched: Watched) -> None:
     (watched.folder / "routes.yaml").write_text(routes_text(22, CHAT | {"prefix": "/room"}))
-    watched.watcher.poll()
+    watched.poll()
     assert watched.routes[-1].version == 22
 
 
 def test_the_same_routes_again_are_not_handed_over(watched: Watched) -> None:
     watched.write_routes("# touched\n" + routes_text(1))
-    watched.watcher.poll()
+    watched.poll()
     assert len(watched.routes) == 1
 
 
 def test_a_new_confirmation_of_the_same_revocations_is_handed_over(watched: Watched) -> None:
     watched.write_revocations(revocations_text(1, confirmed_at=1234.0))
-    watched.watcher.poll()
+    watched.poll()
     assert [file.confirmed_at for file in watched.revocations] == [None, 1234.0]
 
 
 def test_an_unknown_field_refuses_its_route_and_the_file_is_applied(watched: Watched) -> None:
     watched.write_routes(routes_text(2, CHAT | {"newField": 1}, CHAT | {"name": "room", "prefix": "/room"}))
-    watched.watcher.poll()
+    watched.poll()
     file = watched.routes[-1]
     assert [route.name for route in file.routes] == ["room"]
     assert [invalid.key for invalid in file.invalid] == ["shop/chat"]
@@ -148,9 +160,9 @@ def test_a_broken_file_keeps_the_last_good_one_and_is_logged_once(
 ) -> None:
     watched.write_routes(text)
     for _ in range(3):
-        watched.watcher.poll()
+        watched.poll()
     assert [file.version for file in watched.routes] == [1]
-    assert watched.watcher.is_loaded
+    assert watched.is_loaded
     (error,) = errors(caplog)
     assert error["kept"] == "the last good version stays"
     assert error["file"].endswith("routes.yaml")
@@ -159,7 +171,7 @@ def test_a_broken_file_keeps_the_last_good_one_and_is_logged_once(
 
 def test_a_headerless_list_is_answered_with_what_to_do(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     watched.write_routes(BROKEN["legacy list"])
-    watched.watcher.poll()
+    watched.poll()
     assert "wsgate migrate" in errors(caplog)[0]["error"]
 
 
@@ -168,7 +180,7 @@ def test_a_broken_file_is_logged_again_when_it_changes_and_then_mended(
 ) -> None:
     for text in ("[", "[[", routes_text(2, CHAT | {"prefix": "/room"})):
         watched.write_routes(text)
-        watched.watcher.poll()
+        watched.poll()
     assert len(errors(caplog)) == 2
     assert watched.routes[-1].version == 2
 
@@ -177,26 +189,26 @@ def test_without_a_good_version_the_error_says_that_nothing_is_served(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched = Watched(tmp_path)
-    watched.watcher.poll()
+    watched.poll()
     assert [error["kept"] for error in errors(caplog)] == ["nothing is served yet"] * 2
 
 
 def test_a_vanished_file_is_not_an_empty_one(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("routes.yaml", "revocations.yaml"):
         (watched.folder / name).unlink()
-    watched.watcher.poll()
-    watched.watcher.poll()
+    watched.poll()
+    watched.poll()
     assert len(watched.routes) == len(watched.revocations) == 1
-    assert watched.watcher.is_loaded
+    assert watched.is_loaded
     assert len(errors(caplog)) == 2
     assert [watched.sample(FAILURES, content) for content in ("routes", "revocations")] == [1, 1]
 
 
 def test_a_vanished_file_that_returns_is_followed_again(watched: Watched) -> None:
     (watched.folder / "routes.yaml").unlink()
-    watched.watcher.poll()
+    watched.poll()
     watched.write_routes(routes_text(2, CHAT | {"prefix": "/room"}))
-    watched.watcher.poll()
+    watched.poll()
     assert [file.version for file in watched.routes] == [1, 2]
 
 
@@ -204,9 +216,9 @@ def test_a_revocation_that_cannot_be_read_keeps_all_that_were_in_force(
     watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched.write_revocations(revocations_text(2, ALICE, confirmed_at=1.0))
-    watched.watcher.poll()
+    watched.poll()
     watched.write_revocations(revocations_text(3, {"id": "shop/bob", "newMatcher": 1}, confirmed_at=2.0))
-    watched.watcher.poll()
+    watched.poll()
     assert [file.version for file in watched.revocations] == [1, 2]
     assert "newMatcher" in errors(caplog)[0]["error"]
     # An unread file confirms nothing either.
@@ -216,28 +228,110 @@ def test_a_revocation_that_cannot_be_read_keeps_all_that_were_in_force(
 def test_a_broken_routes_file_does_not_hold_up_the_revocations(watched: Watched) -> None:
     watched.write_routes("[")
     watched.write_revocations(revocations_text(2, ALICE))
-    watched.watcher.poll()
+    watched.poll()
     assert [file.version for file in watched.revocations] == [1, 2]
 
 
-def test_a_swap_of_the_data_link_of_a_mounted_volume_is_seen(tmp_path: Path) -> None:
-    def publish(version: int, prefix: str) -> None:
-        """What kubelet does: a new folder, then one rename of the link to it."""
-        folder = tmp_path / f"..{version}"
-        folder.mkdir()
-        (folder / "routes.yaml").write_text(routes_text(version, CHAT | {"prefix": prefix}))
-        (folder / "revocations.yaml").write_text(revocations_text(version))
-        (tmp_path / "..data_tmp").symlink_to(folder.name)
-        os.replace(tmp_path / "..data_tmp", tmp_path / "..data")
+def publish(folder: Path, version: int, **contents: bytes) -> None:
+    """What kubelet does: a new folder, then one rename of the link to it, then links for new names."""
+    generation = folder / f"..{version}"
+    generation.mkdir()
+    for name, content in contents.items():
+        (generation / name.replace("_", ".")).write_bytes(content)
+    (folder / "..data_tmp").symlink_to(generation.name)
+    os.replace(folder / "..data_tmp", folder / "..data")
+    for path in generation.iterdir():
+        if not (folder / path.name).is_symlink():
+            (folder / path.name).symlink_to(f"..data/{path.name}")
 
-    publish(1, "/chat")
-    for name in ("routes.yaml", "revocations.yaml"):
-        (tmp_path / name).symlink_to(f"..data/{name}")
+
+def test_a_swap_of_the_data_link_of_a_mounted_volume_is_seen(tmp_path: Path) -> None:
     watched = Watched(tmp_path)
-    watched.watcher.poll()
-    publish(2, "/room")
-    watched.watcher.poll()
+    for version, prefix in ((1, "/chat"), (2, "/room")):
+        routes = routes_text(version, CHAT | {"prefix": prefix}).encode()
+        publish(tmp_path, version, routes_yaml=routes, revocations_yaml=revocations_text(version).encode())
+        watched.poll()
     assert [(file.version, file.routes[0].prefix) for file in watched.routes] == [(1, "/chat"), (2, "/room")]
+
+
+def test_both_files_are_of_one_generation_and_the_revocations_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def both(version: int) -> dict[str, bytes]:
+        routes = routes_text(version, CHAT | {"prefix": f"/v{version}"}).encode()
+        return {"routes_yaml": routes, "revocations_yaml": revocations_text(version, ALICE).encode()}
+
+    handed: list[tuple[str, int]] = []
+    watched = Watched(tmp_path)
+    monkeypatch.setattr(watched.watcher, "_on_routes", lambda file: handed.append(("routes", file.version)))
+    monkeypatch.setattr(watched.watcher, "_on_revocations", lambda file: handed.append(("bans", file.version)))
+    publish(tmp_path, 1, **both(1))
+    load = load_revocations
+
+    def load_and_swap(path: Path) -> RevocationsFile:
+        """The volume is swapped after the first of the two was read."""
+        found = load(path)
+        if found.version == 1:
+            publish(tmp_path, 2, **both(2))
+        return found
+
+    monkeypatch.setattr(watcher, "load_revocations", load_and_swap)
+    watched.poll()
+    watched.poll()
+    assert handed == [("bans", 1), ("routes", 1), ("bans", 2), ("routes", 2)]
+
+
+def test_a_generation_that_is_removed_while_it_is_read_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched = Watched(tmp_path)
+    both = {"routes_yaml": routes_text(1).encode(), "revocations_yaml": revocations_text(1).encode()}
+    publish(tmp_path, 1, **both)
+    load = load_revocations
+
+    def lose(path: Path) -> RevocationsFile:
+        monkeypatch.setattr(watcher, "load_revocations", load)
+        publish(tmp_path, 2, **both)
+        path.unlink()
+        return load(path)
+
+    monkeypatch.setattr(watcher, "load_revocations", lose)
+    watched.poll()
+    assert not watched.is_loaded
+    watched.poll()
+    assert watched.is_loaded
+    assert errors(caplog) == []
+
+
+def test_a_file_that_outgrew_the_plain_form_is_followed_into_the_packed_one(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    publish(tmp_path, 1, routes_yaml=routes_text(1).encode())
+    watched.poll()
+    packed = gzip.compress(routes_text(2, CHAT | {"prefix": "/room"}).encode())
+    publish(tmp_path, 2, routes_yaml_gz=packed)
+    watched.poll()
+    assert [file.version for file in watched.routes] == [1, 2]
+
+
+@on_both_loops
+async def test_a_file_system_that_hangs_holds_up_neither_the_loop_nor_the_exit(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, released = threading.Event(), threading.Event()
+
+    def hang(path: Path) -> None:
+        hangs.set()
+        released.wait()
+
+    monkeypatch.setattr(watcher, "_fingerprint", hang)
+    async with asyncio.TaskGroup() as tasks:
+        polling = tasks.create_task(watched.watcher.run())
+        await eventually(hangs.is_set)
+        polling.cancel()
+    stuck = [thread for thread in threading.enumerate() if thread.name == "snapshot"]
+    assert [thread.daemon for thread in stuck] == [True]
+    released.set()
+    stuck[0].join()
 
 
 @on_both_loops
@@ -250,7 +344,7 @@ async def test_it_polls_until_it_is_cancelled(tmp_path: Path, monkeypatch: pytes
             watched.write_routes(routes_text(version, CHAT | {"prefix": f"/v{version}"}))
             watched.write_revocations(revocations_text(version))
             await eventually(functools.partial(watched.has_routes, version))
-        await eventually(lambda: watched.watcher.is_loaded)
+        await eventually(lambda: watched.is_loaded)
         polling.cancel()
     assert [file.version for file in watched.routes] == [1, 2]
 
@@ -260,14 +354,14 @@ def test_a_file_that_the_system_could_not_read_is_read_again(
 ) -> None:
     watched.write_revocations(revocations_text(2, ALICE))
 
-    def exhausted(path: Path) -> bytes:
+    def exhausted(path: Path, mode: str) -> None:
         raise OSError(24, "Too many open files")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", exhausted)
-        watched.watcher.poll()
-    watched.watcher.poll()
-    assert [record.subject for record in watched.revocations[-1].records] == ["alice"]
+        patch.setattr(Path, "open", exhausted)
+        watched.poll()
+    watched.poll()
+    assert [record_of_member(each).subject for each in watched.revocations[-1].members] == ["alice"]
 
 
 def test_whatever_the_callback_does_the_watcher_goes_on(watched: Watched, tmp_path: Path) -> None:
@@ -275,6 +369,6 @@ def test_whatever_the_callback_does_the_watcher_goes_on(watched: Watched, tmp_pa
         raise TypeError("unforeseen")
 
     failing = SnapshotWatcher(tmp_path / "routes.yaml", fail, lambda file: None, watched.metrics)
-    failing.poll()
-    assert not failing.is_loaded
+    asyncio.run(failing.poll())
+    assert not failing.has("routes")
     assert watched.sample(FAILURES, "routes") == 1

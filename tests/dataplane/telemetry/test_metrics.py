@@ -1,11 +1,14 @@
 """The metrics page: the original's names, closed label sets, a registry of its own."""
 
 import re
+from math import isnan
 
 import pytest
 
 from wsgate_dataplane.outcomes.table import Reason
-from wsgate_dataplane.telemetry.metrics import Metrics
+from wsgate_dataplane.revocation import view
+from wsgate_dataplane.revocation.fault import Cause
+from wsgate_dataplane.telemetry.metrics import CHANNELS, REDIS_CAUSES, Metrics
 
 ORIGINAL = {
     "ws_connections_total",
@@ -32,6 +35,11 @@ NEW = {
     "wsgate_config_version",
     "wsgate_config_last_reload_timestamp_seconds",
     "wsgate_config_reload_failures_total",
+    "wsgate_revocation_records",
+    "wsgate_revocation_confirmed_timestamp_seconds",
+    "wsgate_revocation_fenced",
+    "wsgate_revocation_redis_faults_total",
+    "wsgate_operator_present",
 }
 
 
@@ -87,6 +95,21 @@ def test_an_applied_version_and_its_time_are_shown() -> None:
     assert value(metrics, "wsgate_config_last_reload_timestamp_seconds") == 1_700_000_000
 
 
+def test_the_labels_are_the_channels_and_causes_that_there_are() -> None:
+    assert set(CHANNELS) == set(view.CHANNELS)
+    assert set(REDIS_CAUSES) == {cause.value for cause in Cause} - {Cause.INBOX_FULL, Cause.OPERATOR_AWAY}
+
+
+def test_a_channel_that_is_not_in_use_is_not_a_number_and_fires_no_alert() -> None:
+    metrics = Metrics()
+    metrics.revocation_channel("file", 3, None)
+    name = "wsgate_revocation_confirmed_timestamp_seconds"
+    assert value(metrics, name, channel="file") == 0
+    assert value(metrics, "wsgate_revocation_records", channel="file") == 3
+    assert isnan(value(metrics, name, channel="redis") or 0)
+    assert isnan(value(metrics, "wsgate_operator_present") or 0)
+
+
 def test_two_gateways_in_one_process_do_not_share_counters() -> None:
     one, other = Metrics(), Metrics()
     one.connections.inc()
@@ -97,4 +120,4 @@ def test_defect_16_no_label_holds_what_a_client_chooses() -> None:
     labels = {
         label for family in Metrics().registry.collect() for sample in family.samples for label in sample.labels
     }
-    assert labels == {"reason", "protocol", "direction", "content", "le"}
+    assert labels == {"reason", "protocol", "direction", "content", "le", "channel", "cause"}
