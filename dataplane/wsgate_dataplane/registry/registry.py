@@ -50,6 +50,8 @@ class Registry:
         self._metrics = metrics
         self._log_identity = log_identity
         self._random = random
+        levels = logging.getLevelNamesMapping()
+        self._levels = {reason: levels[outcome.level.upper()] for reason, outcome in OUTCOMES.items()}
         self._uids = itertools.count(1)
         self._sessions: dict[int, Session] = {}
         self._by_jti, self._by_subject = Index[Session](), Index[Session]()
@@ -179,8 +181,7 @@ class Registry:
             "clean": closed.is_clean,
             "config_version": self.config_version,
         }
-        level = logging.getLevelNamesMapping()[OUTCOMES[ended.reason].level.upper()]
-        log.log(level, "session ended", extra={"fields": fields})
+        log.log(self._levels[ended.reason], "session ended", extra={"fields": fields})
 
     def _candidates(self, record: RevocationRecord) -> Iterable[Session]:
         asked = (
