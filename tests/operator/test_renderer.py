@@ -15,7 +15,7 @@ from tests.operator.objects import STANDALONE, document
 from wsgate_operator.renderer import FirstLoadError, Renderer
 from wsgate_operator.sinks.directory import CONFIRM_INTERVAL_SECONDS, DirectorySink
 from wsgate_operator.sources.files import FileSource
-from wsgate_operator.translate.verdict import Reason, Verdict
+from wsgate_operator.translate.verdict import Verdict, VerdictReason
 
 DEADLINE_SECONDS = 10.0
 
@@ -174,7 +174,7 @@ def test_a_route_that_turns_invalid_keeps_its_last_accepted_version(house: House
     house.put("chat", protocol="MQTT")
     house.renderer.poll()
     assert house.served() == ["chat"]
-    assert [verdict.reason for verdict in house.verdicts] == [Reason.INVALID]
+    assert [verdict.reason for verdict in house.verdicts] == [VerdictReason.INVALID]
 
 
 def test_verdicts_are_told_only_when_some_changed(house: House, logs: Lines) -> None:

@@ -1,14 +1,18 @@
-"""The admin listener's pages: liveness, readiness, metrics."""
+"""The admin listener: liveness, readiness, metrics, and the API behind its token."""
 
 from collections.abc import Callable
 
 from aiohttp import web
 
+from wsgate_dataplane.admin.api import make_api
+from wsgate_dataplane.admin.parts import AdminParts
 from wsgate_dataplane.telemetry.metrics import CONTENT_TYPE, Metrics
 
 
-def make_admin_app(metrics: Metrics, unready_because: Callable[[], str | None]) -> web.Application:
-    """unready_because gives the reason why no traffic should come here, or None."""
+def make_admin_app(
+    metrics: Metrics, unready_because: Callable[[], str | None], parts: AdminParts | None = None
+) -> web.Application:
+    """unready_because gives the reason why no traffic should come here, or None; without parts there is no API."""
 
     async def livez(request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -24,4 +28,6 @@ def make_admin_app(metrics: Metrics, unready_because: Callable[[], str | None]) 
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", expose)
+    if parts is not None:
+        app.add_subapp("/admin/", make_api(parts))
     return app

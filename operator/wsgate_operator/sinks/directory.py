@@ -2,16 +2,16 @@
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from wsgate_contract import rendered
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
+from wsgate_operator.sinks.rendered_text import document_text, record_items, route_items
 
 ROUTES_FILE = "routes.yaml"
 REVOCATIONS_FILE = "revocations.yaml"
@@ -45,31 +45,32 @@ class DirectorySink:
 
     def write_routes(self, routes: Sequence[Route]) -> int:
         """Write the routes unless the file says the same already; answers the version in force."""
-        items = [_sorted(route.to_document()) for route in sorted(routes, key=lambda route: route.key)]
+        items = route_items(routes)
+        sha256 = rendered.digest(items)
         before = self._routes or self._read("routes", ROUTES_FILE)
-        if before.sha256 == rendered.digest(items):
+        if before.sha256 == sha256:
             self._routes = before
             return before.version
-        document = rendered.build("routes", items, before.version + 1)
-        self._replace(ROUTES_FILE, document)
-        self._routes = _Written(document["version"], document["sha256"])
-        return self._routes.version
+        version = before.version + 1
+        self._replace(ROUTES_FILE, document_text("routes", items, version))
+        self._routes = _Written(version, sha256)
+        return version
 
     def write_revocations(self, records: Sequence[RevocationRecord], now: float) -> int:
         """Write the records when they changed, and confirm them every 10 s; answers the version.
 
         now is in Unix seconds.
         """
-        items = [_sorted(record.to_document()) for record in sorted(records, key=lambda record: record.id)]
+        items = record_items(records)
+        sha256 = rendered.digest(items)
         before = self._revocations or self._read("revocations", REVOCATIONS_FILE)
-        is_same = before.sha256 == rendered.digest(items)
+        is_same = before.sha256 == sha256
         if is_same and _is_confirmed(before.confirmed_at, now):
             self._revocations = before
             return before.version
         version = before.version if is_same else before.version + 1
-        document = rendered.build("revocations", items, version, confirmed_at=now)
-        self._replace(REVOCATIONS_FILE, document)
-        self._revocations = _Written(version, document["sha256"], now)
+        self._replace(REVOCATIONS_FILE, document_text("revocations", items, version, confirmed_at=now))
+        self._revocations = _Written(version, sha256, now)
         return version
 
     def _read(self, content: rendered.Content, name: str) -> _Written:
@@ -86,10 +87,7 @@ class DirectorySink:
             return _Written(version if isinstance(version, int) else 0)
         return _Written(found.version, found.sha256, found.confirmed_at)
 
-    def _replace(self, name: str, document: Mapping[str, Any]) -> None:
-        # Escaped to ASCII: PyYAML writes some line separators plainly and reads them back as spaces,
-        # which the digest would then refuse.
-        text = yaml.dump(dict(document), Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=False)
+    def _replace(self, name: str, text: str) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         # The temporary name is hidden, so that no reader of *.yaml takes it for a file of its own.
         descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=self._directory)
@@ -116,12 +114,3 @@ class DirectorySink:
 def _is_confirmed(confirmed_at: float | None, now: float) -> bool:
     # A time in the future is one of a clock that was set back: it confirms nothing.
     return confirmed_at is not None and 0 <= now - confirmed_at < CONFIRM_INTERVAL_SECONDS
-
-
-def _sorted(value: Any) -> Any:
-    """The same value with its keys in order at every level."""
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_sorted(element) for element in value]
-    return value

@@ -4,27 +4,52 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+Kind = Literal["WsRoute", "TokenRevocation"]
 
-class Reason(StrEnum):
-    """The reasons of the condition Accepted."""
+
+class VerdictReason(StrEnum):
+    """Why an object is, or is not, in force as it stands."""
 
     ACCEPTED = "Accepted"
     INVALID = "Invalid"
+    REF_NOT_PERMITTED = "RefNotPermitted"
     CONFLICT = "Conflict"
     HOST_CLAIMED = "HostClaimed"
+    CAPACITY_EXCEEDED = "CapacityExceeded"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer to one object; warnings speak of what is accepted but has no effect yet."""
+    """The answer to one object.
 
-    kind: Literal["WsRoute", "TokenRevocation"]
+    warnings speak of what is accepted but has no effect yet; forbidden says which destination is not
+    permitted, also where another fault gave the reason. An object that is not readable was not judged.
+    """
+
+    kind: Kind
     key: str
-    reason: Reason
+    reason: VerdictReason
     message: str
     warnings: tuple[str, ...] = ()
+    forbidden: str | None = None
+    is_readable: bool = True
 
     @property
     def accepted(self) -> bool:
         """Whether the object takes part in the result."""
-        return self.reason is Reason.ACCEPTED
+        return self.reason is VerdictReason.ACCEPTED
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether the object itself is at fault, not the room that others left it."""
+        return self.reason in (VerdictReason.INVALID, VerdictReason.REF_NOT_PERMITTED)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An object that is there but cannot be parsed; message says why, created is its RFC 3339 creation time."""
+
+    kind: Kind
+    key: str
+    message: str
+    created: str | None = None

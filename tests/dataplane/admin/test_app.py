@@ -1,12 +1,14 @@
 """The admin pages say whether the process lives, wants traffic, and what it counted."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.dataplane.admin.desk import a_desk
 from tests.support.loops import on_both_loops
 from wsgate_dataplane.admin.app import make_admin_app
 from wsgate_dataplane.outcomes.table import Reason
@@ -75,3 +77,11 @@ async def test_the_metrics_page_shows_what_was_counted_in_prometheus_form() -> N
 @on_both_loops
 async def test_there_is_nothing_else(method: str, path: str, status: int) -> None:
     assert (await page(path, method=method))[0] == status
+
+
+@on_both_loops
+async def test_the_pages_need_no_token_beside_the_api_that_does(tmp_path: Path) -> None:
+    async with a_desk(tmp_path) as desk:
+        for path, status in (("/livez", 200), ("/readyz", 200), ("/metrics", 200), ("/admin/sessions", 401)):
+            async with desk.http.get(desk.url + path) as response:
+                assert response.status == status

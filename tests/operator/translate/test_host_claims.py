@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.operator.objects import wsroute
-from wsgate_operator.resources.wsroute import WsRoute
-from wsgate_operator.translate.claims import Claims
+from wsgate_contract.route import Route
+from wsgate_operator.translate.host_claims import HostClaims
 
 
-def at(namespace: str, host: str, prefix: str = "/") -> WsRoute:
-    return wsroute("r", namespace, prefix=prefix, hostnames=[host] if host else [])
+def at(namespace: str, host: str, prefix: str = "/") -> Route:
+    hostnames = (host,) if host else ()
+    return Route(namespace=namespace, name="r", prefix=prefix, hostnames=hostnames, upstream="ws://chat")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def at(namespace: str, host: str, prefix: str = "/") -> WsRoute:
 def test_an_overlapping_host_of_another_namespace_is_claimed(
     held: tuple[str, str], wanted: tuple[str, str]
 ) -> None:
-    claims = Claims()
+    claims = HostClaims()
     claims.add(at("team-a", *held))
     claimed = claims.holder_of_host(at("team-b", *wanted))
     assert claimed is not None
@@ -49,13 +49,13 @@ def test_an_overlapping_host_of_another_namespace_is_claimed(
     ],
 )
 def test_a_host_beside_anothers_is_free(held: tuple[str, str], wanted: tuple[str, str]) -> None:
-    claims = Claims()
+    claims = HostClaims()
     claims.add(at("team-a", *held))
     assert claims.holder_of_host(at("team-b", *wanted)) is None
 
 
 def test_the_first_claim_on_a_host_counts() -> None:
-    claims = Claims()
+    claims = HostClaims()
     claims.add(at("team-a", "a.z"))
     claims.add(at("root", "a.z", "/x"))
     claimed = claims.holder_of_host(at("root", "a.z", "/y"))
@@ -64,7 +64,7 @@ def test_the_first_claim_on_a_host_counts() -> None:
 
 
 def test_a_prefix_is_held_per_host() -> None:
-    claims = Claims()
+    claims = HostClaims()
     claims.add(at("team-a", "a.z", "/x"))
     assert claims.holder_of_prefix(at("team-a", "a.z", "/x")) == ("a.z", "team-a/r")
     assert claims.holder_of_prefix(at("team-a", "b.z", "/x")) is None

@@ -4,57 +4,56 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from wsgate_operator.resources.wsroute import WsRoute
+from wsgate_contract.route import Route
 
 ANY_HOST = ""
 
 
 @dataclass(frozen=True)
-class Claim:
-    """One route's hold on a host."""
+class HostClaim:
+    """One route's claim on a host."""
 
     namespace: str
     key: str
 
 
 @dataclass
-class Claims:
+class HostClaims:
     """The hosts and prefixes of the routes accepted so far; filled oldest first by one caller."""
 
-    _owners: dict[str, Claim] = field(default_factory=dict)
-    _below_wildcard: dict[str, dict[str, Claim]] = field(default_factory=lambda: defaultdict(dict))
-    _by_prefix: dict[str, dict[str, Claim]] = field(default_factory=lambda: defaultdict(dict))
+    _owners: dict[str, HostClaim] = field(default_factory=dict)
+    _below_wildcard: dict[str, dict[str, HostClaim]] = field(default_factory=lambda: defaultdict(dict))
+    _by_prefix: dict[str, dict[str, HostClaim]] = field(default_factory=lambda: defaultdict(dict))
     _served: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def add(self, route: WsRoute) -> None:
+    def add(self, route: Route) -> None:
         """Record an accepted route."""
-        claim = Claim(route.metadata.namespace or "", route.key)
+        claim = HostClaim(route.namespace, route.key)
         for host in hosts_of(route):
-            self._served.setdefault((host, route.spec.prefix), route.key)
+            self._served.setdefault((host, route.prefix), route.key)
             self._owners.setdefault(host, claim)
             for wildcard in _wildcards_over(host):
                 self._below_wildcard[wildcard].setdefault(claim.namespace, claim)
             if host != ANY_HOST:
-                self._by_prefix[route.spec.prefix].setdefault(claim.namespace, claim)
+                self._by_prefix[route.prefix].setdefault(claim.namespace, claim)
 
-    def holder_of_host(self, route: WsRoute) -> tuple[str, Claim] | None:
+    def holder_of_host(self, route: Route) -> tuple[str, HostClaim] | None:
         """A host of the route that another namespace has, with the older claim on it."""
-        namespace = route.metadata.namespace or ""
         for host in hosts_of(route):
-            for claim in self._claims_on(host, route.spec.prefix):
-                if claim.namespace != namespace:
+            for claim in self._claims_on(host, route.prefix):
+                if claim.namespace != route.namespace:
                     return host, claim
         return None
 
-    def holder_of_prefix(self, route: WsRoute) -> tuple[str, str] | None:
+    def holder_of_prefix(self, route: Route) -> tuple[str, str] | None:
         """A host of the route whose prefix an older route serves, with that route's key."""
         for host in hosts_of(route):
-            key = self._served.get((host, route.spec.prefix))
+            key = self._served.get((host, route.prefix))
             if key is not None:
                 return host, key
         return None
 
-    def _claims_on(self, host: str, prefix: str) -> Iterator[Claim]:
+    def _claims_on(self, host: str, prefix: str) -> Iterator[HostClaim]:
         if host in self._owners:
             yield self._owners[host]
         if host == ANY_HOST:
@@ -70,9 +69,9 @@ class Claims:
             yield from self._below_wildcard.get(host, {}).values()
 
 
-def hosts_of(route: WsRoute) -> tuple[str, ...]:
+def hosts_of(route: Route) -> tuple[str, ...]:
     """The hosts a route names; ANY_HOST where it names none."""
-    return route.spec.hostnames or (ANY_HOST,)
+    return route.hostnames or (ANY_HOST,)
 
 
 def _wildcards_over(host: str) -> Iterator[str]:

@@ -1,0 +1,95 @@
+"""What the cluster holds for this gateway, and what stays in force although a listing lacks it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wsgate_operator.resources.parse import GatewayObject
+from wsgate_operator.sources.cluster.cache import Document, ObjectCache
+from wsgate_operator.translate import brake
+from wsgate_operator.translate.brake import Brake
+from wsgate_operator.translate.verdict import Kind, Unreadable
+
+KINDS: tuple[Kind, ...] = ("WsRoute", "TokenRevocation")
+DEFAULT_GATEWAY_NAME = "wsgate"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One look; held: by kind and key, what has no object and stays in force; news: of the brake."""
+
+    objects: tuple[GatewayObject, ...]
+    unreadable: tuple[Unreadable, ...]
+    held: frozenset[tuple[Kind, str]]
+    news: tuple[str, ...]
+
+
+@dataclass
+class _Known:
+    """Of one kind: what was in force at the last look, and what vanished without an event since."""
+
+    in_force: frozenset[str] = frozenset()
+    vanished: frozenset[str] = frozenset()
+    brake: Brake = field(default_factory=Brake)
+
+
+class Objects:
+    """The cache as one gateway sees it. clock answers seconds that only grow."""
+
+    def __init__(self, cache: ObjectCache, gateway_name: str, clock: Callable[[], float]) -> None:
+        self._cache = cache
+        self._gateway_name = gateway_name
+        self._clock = clock
+        self._known: Mapping[Kind, _Known] = {kind: _Known() for kind in KINDS}
+
+    def assume(self, kind: Kind, keys: Iterable[str]) -> None:
+        """Before the first look: what a former life had in force. What is missing then has vanished unseen."""
+        known = self._known[kind]
+        known.in_force = known.vanished = frozenset(keys)
+
+    def note_vanished(self, kind: Kind, keys: Iterable[str]) -> None:
+        """A listing lacks these, and no event has told of their deletion."""
+        self._known[kind].vanished |= frozenset(keys)
+
+    def look(self) -> Seen:
+        """All objects of this gateway now."""
+        objects = tuple(each for each in self._cache.objects() if each.spec.gateway_name == self._gateway_name)
+        unreadable = tuple(self._unreadable())
+        held: set[tuple[Kind, str]] = set()
+        news: list[str] = []
+        for kind, known in self._known.items():
+            living = {each.key for each in objects if each.kind == kind}
+            living |= {each.key for each in unreadable if each.kind == kind}
+            deleted = known.in_force - living - known.vanished - known.brake.held_since.keys()
+            braked = brake.apply(
+                known.brake, previous=known.in_force, listed=living, deleted=deleted, now=self._clock()
+            )
+            known.brake, known.vanished = braked.brake, frozenset()
+            known.in_force = frozenset(living) | braked.kept
+            held |= {(kind, key) for key in braked.kept}
+            if braked.event is not None:
+                news.append(f"{kind}: {braked.event}")
+        return Seen(objects, unreadable, frozenset(held), tuple(news))
+
+    def document(self, kind: Kind, key: str) -> Document | None:
+        """The raw object, status included."""
+        return self._cache.document(kind, key)
+
+    @property
+    def release_at(self) -> float | None:
+        """When the brake lets go of something; None while it holds nothing."""
+        return min(
+            (at for each in self._known.values() if (at := each.brake.release_at) is not None), default=None
+        )
+
+    def _unreadable(self) -> Iterable[Unreadable]:
+        for (kind, key), message in self._cache.unreadable.items():
+            document = self._cache.document(kind, key)
+            for known in KINDS:
+                if kind == known and document is not None and _gateway_of(document) == self._gateway_name:
+                    yield Unreadable(known, key, message, document["metadata"].get("creationTimestamp"))
+
+
+def _gateway_of(document: Mapping[str, Any]) -> object:
+    spec = document.get("spec")
+    return spec.get("gatewayName", DEFAULT_GATEWAY_NAME) if isinstance(spec, Mapping) else DEFAULT_GATEWAY_NAME

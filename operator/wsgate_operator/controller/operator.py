@@ -1,0 +1,340 @@
+"""All that the operator does at once: watch, list, render, look after Redis and the ConfigMaps, tell."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from aiohttp import web
+from kubernetes.aio.client import ApiClient
+
+from wsgate_contract.revocation_log import Keys
+from wsgate_operator.controller.log_channel import LogChannel
+from wsgate_operator.controller.objects import KINDS, Objects
+from wsgate_operator.controller.pod_marks import PodMarks
+from wsgate_operator.controller.rendering import Rendering
+from wsgate_operator.controller.second_channel import SecondChannel
+from wsgate_operator.controller.statuses import Progress, Statuses
+from wsgate_operator.settings import ClusterSettings
+from wsgate_operator.sinks.api_calls import ApiCalls
+from wsgate_operator.sinks.api_error import ApiError
+from wsgate_operator.sinks.configmap import ConfigMapSink, Written
+from wsgate_operator.sinks.events import EventSink
+from wsgate_operator.sinks.lasting_fault import LastingFault
+from wsgate_operator.sinks.pods import PodsSink
+from wsgate_operator.sinks.revocation_log.connect import connect
+from wsgate_operator.sinks.revocation_log.log import VERIFY_SECONDS
+from wsgate_operator.sinks.status import StatusSink
+from wsgate_operator.sources.cluster.cache import ObjectCache
+from wsgate_operator.sources.cluster.listing import Lister, ListError
+from wsgate_operator.sources.cluster.watch import keep_watching
+from wsgate_operator.telemetry.metrics import Metrics
+from wsgate_operator.telemetry.pages import make_pages
+from wsgate_operator.translate.options import Options
+
+QUIET_SECONDS = 0.3
+"""Changes of routes are rendered when none has come for so long,"""
+DEBOUNCE_SECONDS = 2.0
+"""but never later than this. Revocations do not wait."""
+AGAIN_SECONDS = 2.0
+"""Pause before what could not be written is tried again."""
+RELIST_SECONDS = 1.0
+"""Least pause between two listings."""
+SECOND_CHANNEL_SECONDS = 0.5
+PODS_SECONDS = 5.0
+"""Pause between listings of the pods."""
+VERIFY_CONFIGMAPS_SECONDS = 10.0
+STATUS_SECONDS = 0.5
+"""Least pause between two passes over the statuses."""
+STUCK_SECONDS = 180.0
+"""A pass that takes longer hangs: the process is better begun anew."""
+
+_log = logging.getLogger("wsgate.operator")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the pages are; host None: every address."""
+
+    host: str | None
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """HOST:PORT or :PORT; raises ValueError that says so."""
+        host, colon, port = text.rpartition(":")
+        if not colon or not port.isdecimal() or int(port) > 65535:
+            raise ValueError(f"expected HOST:PORT, found {text!r}")
+        return cls(host.strip("[]") or None, int(port))
+
+
+class Operator:
+    """One operator of one gateway; run() until cancelled."""
+
+    def __init__(self, settings: ClusterSettings, api: ApiClient, instance: str) -> None:
+        self._settings = settings
+        self._api = api
+        self.metrics = Metrics()
+        calls, clock = ApiCalls(api), time.time
+        gateway, namespace = settings.gateway_name, settings.namespace
+        self._cache = ObjectCache()
+        self._objects = Objects(self._cache, gateway, time.monotonic)
+        self._routes = ConfigMapSink(calls, gateway, namespace, "routes")
+        self._revocations = ConfigMapSink(calls, gateway, namespace, "revocations")
+        self._pods = PodsSink(calls, gateway, namespace)
+        self._marks = PodMarks(self._pods)
+        self._log_channel = self._connect(clock)
+        self._second = SecondChannel(
+            self._revocations, clock, settings.revocation_confirm_seconds, self._second_written, self.metrics
+        )
+        self._rendering = Rendering(
+            self._objects,
+            _options(settings),
+            self._routes,
+            self._log_channel,
+            self._second,
+            self._marks,
+            self.metrics,
+        )
+        self._statuses = Statuses(
+            StatusSink(calls, clock),
+            EventSink(calls, clock, instance),
+            self._objects.document,
+            clock,
+            self.metrics,
+        )
+        self._lister = Lister(api, on_call=self._called)
+        self._pod_names: tuple[str, ...] = ()
+        self._listed, self._relist, self._rendered = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._statuses_due, self._watching = asyncio.Event(), asyncio.Event()
+        self._pass_began: float | None = None
+
+    async def run(self) -> NoReturn:
+        """Work until cancelled; raises OSError where the pages cannot be served."""
+        pages = web.AppRunner(
+            make_pages(self.metrics, self._stuck_because, self._unready_because), access_log=None
+        )
+        await pages.setup()
+        address = Address.parse(self._settings.admin_listen)
+        try:
+            await web.TCPSite(pages, address.host, address.port).start()
+            await self._work()
+        finally:
+            await pages.cleanup()
+        raise AssertionError("the tasks end by cancellation only")
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._list_for_ever())
+            await self._restore()
+            tasks.create_task(self._render_for_ever())
+            tasks.create_task(self._marks.run())
+            await self._rendered.wait()
+            # Not before: parsing the first events would hold up the first pass.
+            tasks.create_task(
+                keep_watching(
+                    self._cache, self._api, self._watching, on_relist=self._relist.set, on_call=self._called
+                )
+            )
+            tasks.create_task(_every(SECOND_CHANNEL_SECONDS, self._step_second))
+            tasks.create_task(_every(PODS_SECONDS, self._list_pods))
+            tasks.create_task(_every(VERIFY_CONFIGMAPS_SECONDS, self._verify_configmaps))
+            tasks.create_task(self._tell_for_ever())
+            if self._log_channel is not None:
+                tasks.create_task(_every(VERIFY_SECONDS, self._look_after_log))
+
+    def _connect(self, clock: Callable[[], float]) -> LogChannel | None:
+        url = self._settings.redis_url
+        if url is None:
+            return None
+        client = connect(url.get_secret_value())
+        keys = Keys(self._settings.gateway_name)
+        return LogChannel(client, keys, clock, self.metrics, self._settings.redis_eviction)
+
+    async def _restore(self) -> None:
+        """What a former life has written, before the first pass."""
+        fault = LastingFault("ConfigMaps not read")
+        while True:
+            try:
+                self._rendering.restore(await self._routes.load(), await self._revocations.load())
+            except ApiError as error:
+                fault.failed(error.fault, str(error))
+                await asyncio.sleep(error.retry_after or AGAIN_SECONDS)
+            else:
+                fault.succeeded()
+                return
+
+    async def _list_for_ever(self) -> NoReturn:
+        fault = LastingFault("objects not listed")
+        while True:
+            self._relist.clear()
+            try:
+                listing = await self._lister.list_all()
+            except ListError as error:
+                # The lister itself waits before the next attempt.
+                fault.failed("List", str(error))
+                continue
+            fault.succeeded()
+            for kind, documents in (("TokenRevocation", listing.revocations), ("WsRoute", listing.routes)):
+                vanished = self._cache.replace(kind, documents, listing.versions[kind])
+                for known in KINDS:
+                    if kind == known:
+                        self._objects.note_vanished(known, vanished)
+            self.metrics.listed_timestamp_seconds.set_to_current_time()
+            self._listed.set()
+            self._statuses_due.set()
+            await asyncio.sleep(RELIST_SECONDS)
+            await _wait(self._relist, self._settings.resync_seconds)
+
+    async def _render_for_ever(self) -> NoReturn:
+        await self._listed.wait()
+        # After a restart no version may come twice, even if the ConfigMap was lost meanwhile.
+        self._routes.remember(self._highest_programmed())
+        is_complete = False
+        while True:
+            self._cache.take()
+            self._pass_began = time.monotonic()
+            with self.metrics.render_seconds.time():
+                is_complete = await self._render()
+            self._pass_began = None
+            self._statuses_due.set()
+            self._rendered.set()
+            if not is_complete:
+                self.metrics.render_failures.inc()
+            await self._until_due(is_complete=is_complete)
+
+    async def _render(self) -> bool:
+        try:
+            return await self._rendering.render()
+        except Exception:  # noqa: BLE001  # whatever one object makes of a pass, the operator goes on
+            # No object's content may end the operator; what was written stays in force.
+            _log.exception("pass-failed", extra={"fields": {"advice": "report this as a defect"}})
+            return False
+
+    async def _until_due(self, *, is_complete: bool) -> None:
+        """Until something has changed and is quiet, or the brake lets go, or a failed write is due again."""
+        pauses = [] if is_complete else [AGAIN_SECONDS]
+        if (release_at := self._objects.release_at) is not None:
+            pauses.append(max(0.0, release_at - time.monotonic()))
+        if not await _wait(self._cache.changed, min(pauses, default=None)):
+            return
+        taken, deadline = self._cache.take(), time.monotonic() + DEBOUNCE_SECONDS
+        while not taken.revocations and (left := deadline - time.monotonic()) > 0:
+            if not await _wait(self._cache.changed, min(QUIET_SECONDS, left)):
+                return
+            taken = taken | self._cache.take()
+
+    async def _step_second(self) -> None:
+        await self._second.step(is_alone=self._is_alone)
+
+    @property
+    def _is_alone(self) -> bool:
+        return self._log_channel is None or self._log_channel.published is None
+
+    def _second_written(self, written: Written, now: float) -> None:
+        self._marks.note("revocations", f"{written.version}@{now:.0f}")
+        self._statuses_due.set()
+
+    async def _look_after_log(self) -> None:
+        log = self._log_channel
+        assert log is not None
+        before = (log.published, log.leases, log.events)
+        await log.look(self._pod_names)
+        if (log.published, log.leases, log.events) != before:
+            # Events that were folded belong into the ConfigMap too.
+            self._second.want((*self._rendering.translation.revocations, *log.events))
+            self._statuses_due.set()
+
+    async def _list_pods(self) -> None:
+        if self._log_channel is None:
+            return
+        # A fault is told by those who annotate them.
+        with contextlib.suppress(ApiError):
+            self._pod_names = tuple(pod.name for pod in await self._pods.list() if pod.is_live)
+
+    async def _verify_configmaps(self) -> None:
+        for content, sink in (("routes", self._routes), ("revocations", self._revocations)):
+            with contextlib.suppress(ApiError):
+                restored = await sink.verify()
+                if restored is None or not restored.changed:
+                    continue
+                _log.warning("configmap-restored", extra={"fields": {"content": content}})
+                self.metrics.configmap_restored.labels(content).inc()
+                if sink is self._routes:
+                    self._rendering.note_restored(restored)
+                else:
+                    self._second_written(restored, time.time())
+
+    async def _tell_for_ever(self) -> NoReturn:
+        while True:
+            await self._statuses_due.wait()
+            self._statuses_due.clear()
+            if not await self._statuses.write(self._progress()):
+                await asyncio.sleep(AGAIN_SECONDS)
+                self._statuses_due.set()
+            await asyncio.sleep(STATUS_SECONDS)
+
+    def _progress(self) -> Progress:
+        log, rendering = self._log_channel, self._rendering
+        published = None if log is None else log.published
+        return Progress(
+            translation=rendering.translation,
+            routes_version=rendering.routes_version,
+            written_keys=rendering.written_keys,
+            routes_fault=rendering.routes_fault,
+            log_ids=rendering.log_ids,
+            cursor=None if published is None else published.cursor,
+            file_ids=self._second.standing,
+            revocations_fault=self._second.fault,
+            leases=None if log is None or published is None else log.leases,
+        )
+
+    def _highest_programmed(self) -> int:
+        versions = [0]
+        for each in self._cache.objects():
+            document = self._cache.document(each.kind, each.key) or {}
+            version = (document.get("status") or {}).get("programmedVersion")
+            versions.append(version if isinstance(version, int) else 0)
+        return max(versions)
+
+    def _called(self, verb: str, outcome: str) -> None:
+        self.metrics.api_calls.labels(verb, outcome).inc()
+
+    def _stuck_because(self) -> str | None:
+        began = self._pass_began
+        if began is not None and time.monotonic() - began > STUCK_SECONDS:
+            return f"a pass takes longer than {STUCK_SECONDS:.0f} seconds"
+        return None
+
+    def _unready_because(self) -> str | None:
+        return None if self._rendered.is_set() else "the objects are not listed and rendered yet"
+
+
+def _options(settings: ClusterSettings) -> Options:
+    return Options(
+        root_namespace=settings.root_namespace,
+        gateway_name=settings.gateway_name,
+        host_ownership=settings.host_ownership,
+        has_environment_provider=settings.has_environment_provider,
+        tenant_destinations=settings.tenant_destinations,
+        allow_cidrs=settings.allow_cidrs,
+    )
+
+
+async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> NoReturn:
+    while True:
+        await asyncio.sleep(seconds)
+        await step()
+
+
+async def _wait(event: asyncio.Event, seconds: float | None) -> bool:
+    """Whether the event came in time; None: wait for ever."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

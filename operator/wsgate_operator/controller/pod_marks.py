@@ -1,0 +1,46 @@
+"""Pods are told that a ConfigMap has changed, since kubelet would take a minute to look."""
+
+import asyncio
+from typing import NoReturn
+
+from wsgate_contract.rendered import Content
+from wsgate_operator.sinks.api_error import ApiError
+from wsgate_operator.sinks.lasting_fault import LastingFault
+from wsgate_operator.sinks.pods import PodsSink
+
+AGAIN_SECONDS = 5.0
+
+
+class PodMarks:
+    """Annotates the pods with what is newest; several changes in a row make one round."""
+
+    def __init__(self, pods: PodsSink) -> None:
+        self._pods = pods
+        self._newest: dict[Content, str] = {}
+        self._changed = asyncio.Event()
+        self._fault = LastingFault("pods not listed to tell them of a new version")
+
+    def note(self, content: Content, version: str) -> None:
+        """A ConfigMap was written; version differs for every write."""
+        self._newest[content] = version
+        self._changed.set()
+
+    async def run(self) -> NoReturn:
+        """Annotate for ever."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            mark = " ".join(f"{content}-{version}" for content, version in sorted(self._newest.items()))
+            try:
+                bumped = await self._pods.bump(mark)
+            except ApiError as error:
+                self._fault.failed(error.fault, str(error))
+                await self._again()
+                continue
+            self._fault.succeeded()
+            if bumped.failed:
+                await self._again()
+
+    async def _again(self) -> None:
+        await asyncio.sleep(AGAIN_SECONDS)
+        self._changed.set()

@@ -1,0 +1,127 @@
+"""How far each object's decision has got: what is told once is kept, so that statuses do not flutter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wsgate_contract.revocation_log import PodLease
+from wsgate_operator.sources.cluster.cache import Document
+from wsgate_operator.translate.conditions import Rollout
+from wsgate_operator.translate.verdict import Kind
+
+Leases = Mapping[str, PodLease]
+"""By the pod's name, of the pods that live."""
+
+
+@dataclass
+class _Written:
+    """One generation that was written: since which version or log entry, and what pods have acknowledged."""
+
+    uid: str
+    generation: int
+    version: int | None
+    cursor: str
+    acknowledged: int | None = None
+    """How many pods did, once all of them had."""
+
+
+class Rollouts:
+    """Remembers for each accepted object when its generation was written, and that all pods had it.
+
+    A generation that all pods have acknowledged stays so: a restarted pod loads it before it serves.
+    """
+
+    def __init__(self) -> None:
+        self._written: dict[tuple[Kind, str], _Written] = {}
+
+    def forget(self, kind: Kind, key: str) -> None:
+        """The object is gone or not accepted any more."""
+        self._written.pop((kind, key), None)
+
+    def of_route(
+        self, key: str, document: Document, *, version: int | None, fault: str, leases: Leases | None
+    ) -> Rollout:
+        """version: of the routes as written, None where this generation was not; leases: None without Redis."""
+        entry = self._entry("WsRoute", key, document)
+        if entry is None and version is not None:
+            held = _held_version(document)
+            since = held if held is not None and held <= version else version
+            entry = self._keep("WsRoute", key, document, since, "")
+            if held is not None and _condition(document, "Ready") == "True":
+                entry.acknowledged = 1
+        if entry is None or entry.version is None:
+            return Rollout(fault=fault)
+        since = entry.version
+        pods = _count(entry, leases, lambda lease: lease.routes_version >= since)
+        return Rollout(is_written=True, version=since, fault=fault, pods=pods[0], acknowledged_pods=pods[1])
+
+    def of_revocation(
+        self,
+        key: str,
+        document: Document,
+        *,
+        cursor: str | None,
+        is_in_file: bool,
+        fault: str,
+        leases: Leases | None,
+    ) -> Rollout:
+        """cursor: of the log that holds it, None where none does; is_in_file: whether the ConfigMap holds it."""
+        entry = self._entry("TokenRevocation", key, document)
+        if entry is None and (cursor is not None or is_in_file):
+            entry = self._keep("TokenRevocation", key, document, None, cursor or "")
+        if entry is None:
+            return Rollout(fault=fault)
+        if not entry.cursor and cursor is not None:
+            entry.cursor = cursor
+        since = entry.cursor
+        if not since:
+            return Rollout(is_written=True, fault=fault, pods=None)
+        pods = _count(entry, leases, lambda lease: _position(lease.log_cursor) >= _position(since))
+        return Rollout(is_written=True, fault=fault, pods=pods[0], acknowledged_pods=pods[1])
+
+    def _entry(self, kind: Kind, key: str, document: Document) -> _Written | None:
+        entry = self._written.get((kind, key))
+        uid, generation = _identity(document)
+        return entry if entry is not None and (entry.uid, entry.generation) == (uid, generation) else None
+
+    def _keep(self, kind: Kind, key: str, document: Document, version: int | None, cursor: str) -> _Written:
+        entry = self._written[kind, key] = _Written(*_identity(document), version, cursor)
+        return entry
+
+
+def _count(entry: _Written, leases: Leases | None, has_it: Any) -> tuple[int | None, int]:
+    """Live pods and how many of them have it; frozen once all have."""
+    if entry.acknowledged is not None:
+        return entry.acknowledged, entry.acknowledged
+    if leases is None:
+        return None, 0
+    acknowledged = sum(1 for lease in leases.values() if has_it(lease))
+    if leases and acknowledged == len(leases):
+        entry.acknowledged = acknowledged
+    return len(leases), acknowledged
+
+
+def _identity(document: Document) -> tuple[str, int]:
+    metadata = document["metadata"]
+    return str(metadata.get("uid", "")), int(metadata.get("generation", 0))
+
+
+def _held_version(document: Document) -> int | None:
+    """programmedVersion of the status, if that speaks of this generation."""
+    status = document.get("status") or {}
+    version = status.get("programmedVersion")
+    is_current = status.get("observedGeneration") == document["metadata"].get("generation")
+    return version if is_current and isinstance(version, int) and version > 0 else None
+
+
+def _condition(document: Document, type_: str) -> str | None:
+    conditions = (document.get("status") or {}).get("conditions") or ()
+    return next((each.get("status") for each in conditions if each.get("type") == type_), None)
+
+
+def _position(cursor: str) -> tuple[int, int]:
+    """A stream id as it is ordered; what is none comes before all."""
+    milliseconds, _, sequence = cursor.partition("-")
+    if not (milliseconds.isdecimal() and sequence.isdecimal()):
+        return -1, -1
+    return int(milliseconds), int(sequence)

@@ -1,0 +1,167 @@
+"""Verdicts and rollouts become statuses and Events; beside the renderer, since thousands take a while."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from wsgate_contract.revocation import RevocationRecord
+from wsgate_operator.controller.rollouts import Leases, Rollouts
+from wsgate_operator.sinks.events import EventSink, News
+from wsgate_operator.sinks.lasting_fault import LastingFault
+from wsgate_operator.sinks.status import StatusSink, StatusUpdate
+from wsgate_operator.sources.cluster.cache import Document
+from wsgate_operator.telemetry.metrics import Metrics
+from wsgate_operator.translate.status import revocation_status, route_status
+from wsgate_operator.translate.translate import Translation
+from wsgate_operator.translate.verdict import Kind, Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What has been decided, and how much of it stands where.
+
+    written_keys: routes that stand in the ConfigMap as decided; log_ids and file_ids: records that stand in
+    the log, whose newest entry is cursor, and in the ConfigMap. leases: None without Redis.
+    """
+
+    translation: Translation
+    routes_version: int | None
+    written_keys: frozenset[str]
+    routes_fault: str
+    log_ids: frozenset[str]
+    cursor: str | None
+    file_ids: frozenset[str]
+    revocations_fault: str
+    leases: Leases | None
+
+
+class Statuses:
+    """One pass over all objects; writes only what differs. clock answers Unix seconds."""
+
+    def __init__(
+        self,
+        sink: StatusSink,
+        events: EventSink,
+        document: Callable[[Kind, str], Document | None],
+        clock: Callable[[], float],
+        metrics: Metrics,
+    ) -> None:
+        self._sink = sink
+        self._events = events
+        self._document = document
+        self._clock = clock
+        self._metrics = metrics
+        self._rollouts = Rollouts()
+        self._fault = LastingFault("statuses not written")
+
+    async def write(self, progress: Progress) -> bool:
+        """Bring every status up to date; answers whether all could be."""
+        updates, news = [], []
+        for verdict, document, update in self._updates(progress):
+            updates.append(update)
+            if _is_news(verdict, document):
+                news.append(_news(verdict, update))
+        applied = await self._sink.apply_all(updates)
+        for each in news:
+            await self._events.tell(each)
+        self._metrics.events_withheld.set(self._events.withheld)
+        if not applied.failed:
+            self._fault.succeeded()
+            return True
+        self._metrics.status_failures.inc(len(applied.failed))
+        error = applied.failed[0].error
+        self._fault.failed(error.fault, f"{len(applied.failed)} statuses: {error}")
+        return False
+
+    def _updates(self, progress: Progress) -> Iterable[tuple[Verdict, Document, StatusUpdate]]:
+        records = {record.id: record for record in progress.translation.revocations}
+        served = frozenset(route.namespace for route in progress.translation.routes)
+        for verdict in progress.translation.verdicts:
+            document = self._document(verdict.kind, verdict.key)
+            if not verdict.accepted or document is None:
+                self._rollouts.forget(verdict.kind, verdict.key)
+            if document is None:
+                continue
+            if verdict.kind == "WsRoute":
+                update = self._of_route(verdict, document, progress)
+            else:
+                update = self._of_revocation(verdict, document, progress, records.get(verdict.key), served)
+            yield verdict, document, update
+
+    def _of_route(self, verdict: Verdict, document: Document, progress: Progress) -> StatusUpdate:
+        is_written = verdict.accepted and verdict.key in progress.written_keys
+        rollout = self._rollouts.of_route(
+            verdict.key,
+            document,
+            version=progress.routes_version if is_written else None,
+            fault=progress.routes_fault,
+            leases=progress.leases,
+        )
+        return _update(verdict, document, route_status(verdict, _generation(document), rollout))
+
+    def _of_revocation(
+        self,
+        verdict: Verdict,
+        document: Document,
+        progress: Progress,
+        record: RevocationRecord | None,
+        served: frozenset[str],
+    ) -> StatusUpdate:
+        rollout = self._rollouts.of_revocation(
+            verdict.key,
+            document,
+            cursor=progress.cursor if verdict.key in progress.log_ids else None,
+            is_in_file=verdict.key in progress.file_ids,
+            fault=progress.revocations_fault,
+            leases=progress.leases,
+        )
+        status = revocation_status(
+            verdict,
+            _generation(document),
+            rollout,
+            record=record,
+            served_namespaces=served,
+            now=self._clock(),
+        )
+        return _update(verdict, document, status)
+
+
+def _update(verdict: Verdict, document: Document, status: object) -> StatusUpdate:
+    namespace, _, name = verdict.key.partition("/")
+    return StatusUpdate(
+        kind=verdict.kind,
+        namespace=namespace,
+        name=name,
+        uid=str(document["metadata"].get("uid", "")),
+        status=status,  # type: ignore[arg-type]  # of the kind
+        held=document.get("status"),
+    )
+
+
+def _generation(document: Document) -> int | None:
+    generation: int | None = document["metadata"].get("generation")
+    return generation
+
+
+def _is_news(verdict: Verdict, document: Document) -> bool:
+    """Whether the verdict differs from what the object's status says: a restart is no news."""
+    held = _accepted_condition(document)
+    is_same = held.get("status") == ("True" if verdict.accepted else "False")
+    return not (is_same and (verdict.accepted or str(held.get("message", "")).startswith(verdict.message[:256])))
+
+
+def _accepted_condition(document: Document) -> Mapping[str, object]:
+    conditions = (document.get("status") or {}).get("conditions") or ()
+    return next((each for each in conditions if each.get("type") == "Accepted"), {})
+
+
+def _news(verdict: Verdict, update: StatusUpdate) -> News:
+    return News(
+        kind=verdict.kind,
+        namespace=update.namespace,
+        name=update.name,
+        uid=update.uid,
+        type="Normal" if verdict.accepted and not verdict.warnings else "Warning",
+        reason=str(verdict.reason),
+        action="Translate",
+        note="; ".join((verdict.message, *verdict.warnings)),
+    )

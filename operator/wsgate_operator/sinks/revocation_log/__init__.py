@@ -1,0 +1,1 @@
+"""The revocation log in Redis, as its one writer sees it: publish, verify, fold the inbox."""

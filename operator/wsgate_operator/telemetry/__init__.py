@@ -1,0 +1,1 @@
+"""Metrics, log fields and health of the operator."""

@@ -1,0 +1,99 @@
+"""What can be said of one object alone; kept from pass to pass, since most objects do not change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wsgate_contract.revocation import RevocationRecord
+from wsgate_contract.route import Route, RoutePolicy
+from wsgate_operator.resources.metadata import Metadata, parse_date_time
+from wsgate_operator.resources.tokenrevocation import TokenRevocation
+from wsgate_operator.resources.wsroute import WsRoute
+from wsgate_operator.translate.destinations import forbidden_destination
+from wsgate_operator.translate.options import Options
+from wsgate_operator.translate.revocations import invalidity_of_revocation, record_of
+from wsgate_operator.translate.unsupported import warnings_of
+from wsgate_operator.translate.validity import invalidity_of
+
+Age = tuple[float, str, str]
+"""Creation time in Unix seconds, namespace, name: the order in which objects come."""
+
+
+@dataclass(frozen=True)
+class AssessedRoute:
+    """A WsRoute with its rendered form and what is wrong with it."""
+
+    source: WsRoute
+    age: Age
+    rendered: Route
+    fault: str | None
+    forbidden: str | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AssessedRevocation:
+    """A TokenRevocation with its record and what is wrong with it."""
+
+    source: TokenRevocation
+    age: Age
+    record: RevocationRecord
+    fault: str | None
+
+
+@dataclass(frozen=True)
+class Assessments:
+    """All of one pass, by the object's key; they hold for these options only."""
+
+    options: Options | None = None
+    routes: Mapping[str, AssessedRoute] = field(default_factory=dict)
+    revocations: Mapping[str, AssessedRevocation] = field(default_factory=dict)
+
+    def of_route(self, route: WsRoute, options: Options) -> AssessedRoute:
+        """The assessment of before where the object says the same, else a new one."""
+        found = self.routes.get(route.key)
+        if found is not None and self.options == options and _says_the_same(found.source, route):
+            return found
+        namespace = route.metadata.namespace or ""
+        policy = {name: getattr(route.spec, name) for name in RoutePolicy.model_fields}
+        return AssessedRoute(
+            source=route,
+            age=age_of(route.metadata),
+            rendered=Route(namespace=namespace, name=route.metadata.name, **policy),
+            fault=invalidity_of(route.spec, options),
+            forbidden=forbidden_destination(route.spec, namespace, options),
+            warnings=warnings_of(route.spec),
+        )
+
+    def of_revocation(self, revocation: TokenRevocation, options: Options) -> AssessedRevocation:
+        """The assessment of before where the object says the same, else a new one."""
+        found = self.revocations.get(revocation.key)
+        if found is not None and self.options == options and _says_the_same(found.source, revocation):
+            return found
+        return AssessedRevocation(
+            source=revocation,
+            age=age_of(revocation.metadata),
+            record=record_of(revocation, options),
+            fault=invalidity_of_revocation(revocation, options),
+        )
+
+
+def age_of(metadata: Metadata) -> Age:
+    """Objects without a creationTimestamp are equally old, and younger than dated ones."""
+    return _seconds(metadata.creation_timestamp), metadata.namespace or "", metadata.name
+
+
+def age_of_key(key: str, created: str | None) -> Age:
+    """The same for an object of which only this is known."""
+    namespace, _, name = key.rpartition("/")
+    return _seconds(created), namespace, name
+
+
+def _seconds(created: str | None) -> float:
+    return float("inf") if created is None else parse_date_time(created).timestamp()
+
+
+def _says_the_same(before: WsRoute | TokenRevocation, now: WsRoute | TokenRevocation) -> bool:
+    # Each status that is written comes back by the watch as a new object.
+    return before is now or (
+        before.spec == now.spec and before.metadata.creation_timestamp == now.metadata.creation_timestamp
+    )

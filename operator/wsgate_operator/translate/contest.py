@@ -1,0 +1,36 @@
+"""Whether an earlier route stands in the way of one, with the way out."""
+
+from wsgate_contract.route import Route
+from wsgate_operator.translate.host_claims import HostClaims
+from wsgate_operator.translate.options import Options
+from wsgate_operator.translate.verdict import VerdictReason
+
+
+def contested(route: Route, claims: HostClaims, options: Options) -> tuple[VerdictReason, str] | None:
+    """Why the route cannot be served beside those that have claimed, or None."""
+    if options.host_ownership == "Strict" and route.namespace != options.root_namespace:
+        claimed = claims.holder_of_host(route)
+        if claimed is not None:
+            host, claim = claimed
+            return VerdictReason.HOST_CLAIMED, _host_message(host, claim.namespace)
+    taken = claims.holder_of_prefix(route)
+    if taken is not None:
+        host, holder = taken
+        return VerdictReason.CONFLICT, _conflict_message(route, host, holder)
+    return None
+
+
+def _host_message(host: str, owner: str) -> str:
+    name = f'host "{host}"' if host else "any host (no spec.hostnames)"
+    return (
+        f'{name} overlaps what namespace "{owner}" has: create the route there or in the root namespace, '
+        "name another host in spec.hostnames, or set WSGATE_HOST_OWNERSHIP=Shared"
+    )
+
+
+def _conflict_message(route: Route, host: str, holder: str) -> str:
+    where = f'host "{host}"' if host else "any host"
+    return (
+        f"{holder} comes first (older, or by name) and serves {route.prefix} on {where}: "
+        "choose another spec.prefix or spec.hostnames, or delete one of the two"
+    )

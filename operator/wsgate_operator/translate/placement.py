@@ -1,0 +1,116 @@
+"""Objects take their places, the oldest first: in force, kept by an earlier version, or left out."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from wsgate_contract.revocation import RevocationRecord
+from wsgate_contract.route import Route
+from wsgate_operator.translate.assessment import Age, AssessedRevocation, AssessedRoute, age_of_key
+from wsgate_operator.translate.contest import contested
+from wsgate_operator.translate.destinations import forbidden_destination
+from wsgate_operator.translate.host_claims import HostClaims
+from wsgate_operator.translate.options import Options
+from wsgate_operator.translate.verdict import Kind, Unreadable, Verdict, VerdictReason
+
+KEPT = "; the last accepted version stays in force"
+
+Warnings = Mapping[str, tuple[str, ...]]
+Candidate = tuple[Age, str, AssessedRoute | AssessedRevocation | Verdict | None]
+"""A key with what is known of its object; None: it is held without one."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What both kinds are placed by."""
+
+    options: Options
+    unreadable: Collection[Unreadable]
+    held: Collection[tuple[Kind, str]]
+
+    def candidates(
+        self, kind: Kind, assessed: Iterable[AssessedRoute] | Iterable[AssessedRevocation]
+    ) -> list[Candidate]:
+        """All of a kind, oldest first."""
+        found: list[Candidate] = [(each.age, each.source.key, each) for each in assessed]
+        known = {key for _, key, _ in found}
+        for each in self.unreadable:
+            if each.kind == kind and each.key not in known:
+                verdict = Verdict(kind, each.key, VerdictReason.INVALID, each.message, is_readable=False)
+                found.append((age_of_key(each.key, each.created), each.key, verdict))
+        known.update(key for _, key, _ in found)
+        # First of all: nobody shall take a place over whose holder is only out of sight.
+        found += [
+            ((float("-inf"), key, ""), key, None) for of, key in self.held if of == kind and key not in known
+        ]
+        return sorted(found, key=lambda candidate: candidate[0])
+
+
+def place_routes(
+    assessed: Iterable[AssessedRoute],
+    placement: Placement,
+    last_good: Mapping[str, Route],
+    extra_warnings: Warnings,
+) -> tuple[tuple[Route, ...], tuple[Verdict, ...]]:
+    """The routes that are served, oldest first, and the verdicts by key."""
+    options, claims = placement.options, HostClaims()
+    served, verdicts = [], []
+    for _, key, found in placement.candidates("WsRoute", assessed):
+        route, verdict = None, found if isinstance(found, Verdict) else None
+        if isinstance(found, AssessedRoute):
+            verdict = _judge(found, claims, options, extra_warnings.get(key, ()))
+            route = found.rendered if verdict.accepted else None
+        if verdict is None or verdict.is_faulty:
+            route = _kept(last_good.get(key), claims, options)
+        if verdict is not None:
+            is_kept = route is not None and not verdict.accepted
+            verdicts.append(replace(verdict, message=verdict.message + KEPT) if is_kept else verdict)
+        if route is not None:
+            claims.add(route)
+            served.append(route)
+    return tuple(served), _by_key(verdicts)
+
+
+def place_revocations(
+    assessed: Iterable[AssessedRevocation], placement: Placement, last_good: Mapping[str, RevocationRecord]
+) -> tuple[tuple[RevocationRecord, ...], tuple[Verdict, ...]]:
+    """The records in force, oldest first, and the verdicts by key."""
+    records, verdicts = [], []
+    for _, key, found in placement.candidates("TokenRevocation", assessed):
+        record, verdict = last_good.get(key), found if isinstance(found, Verdict) else None
+        if isinstance(found, AssessedRevocation):
+            if found.fault is None:
+                record = found.record
+                verdict = Verdict("TokenRevocation", key, VerdictReason.ACCEPTED, "in force")
+            else:
+                verdict = Verdict("TokenRevocation", key, VerdictReason.INVALID, found.fault)
+        if verdict is not None:
+            is_kept = record is not None and not verdict.accepted
+            verdicts.append(replace(verdict, message=verdict.message + KEPT) if is_kept else verdict)
+        if record is not None:
+            records.append(record)
+    return tuple(records), _by_key(verdicts)
+
+
+def _judge(found: AssessedRoute, claims: HostClaims, options: Options, extra: tuple[str, ...]) -> Verdict:
+    """The verdict on a route, given the older ones that are served."""
+    reason, message = VerdictReason.ACCEPTED, "accepted"
+    if found.fault is not None:
+        reason, message = VerdictReason.INVALID, found.fault
+    elif found.forbidden is not None:
+        reason, message = VerdictReason.REF_NOT_PERMITTED, found.forbidden
+    elif (contest := contested(found.rendered, claims, options)) is not None:
+        reason, message = contest
+    warnings = found.warnings + extra if reason is VerdictReason.ACCEPTED else ()
+    return Verdict("WsRoute", found.rendered.key, reason, message, warnings, found.forbidden)
+
+
+def _kept(last_good: Route | None, claims: HostClaims, options: Options) -> Route | None:
+    """The last accepted version, unless its place is taken or the rules have changed."""
+    if last_good is None or contested(last_good, claims, options) is not None:
+        return None
+    is_forbidden = forbidden_destination(last_good, last_good.namespace, options) is not None
+    return None if is_forbidden else last_good
+
+
+def _by_key(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    return tuple(sorted(verdicts, key=lambda verdict: verdict.key))

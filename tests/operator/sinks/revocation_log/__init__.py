@@ -1,0 +1,1 @@
+"""The operator's writer of the revocation log, on a real Valkey."""

@@ -1,0 +1,100 @@
+"""What does not fit leaves the newest out, and says so."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.operator.objects import STANDALONE, revocation, wsroute
+from wsgate_contract.revocation import RevocationRecord
+from wsgate_contract.route import Route
+from wsgate_operator.translate.capacity import fit_records, fit_routes
+from wsgate_operator.translate.translate import Translation, translate
+from wsgate_operator.translate.verdict import VerdictReason
+
+
+def aged(count: int) -> Translation:
+    """As many routes, each a day younger than the one before, and a revocation."""
+    routes = [wsroute(f"r{day}", created=f"2026-01-{day + 1:02}T00:00:00Z") for day in range(count)]
+    return translate([*reversed(routes), revocation("r4", jti="x")], STANDALONE)
+
+
+def test_what_fits_is_as_it_was_after_one_measurement() -> None:
+    translation, measured = aged(5), []
+
+    def stored(routes: Sequence[Route]) -> int:
+        measured.append(len(routes))
+        return len(routes)
+
+    assert fit_routes(translation, stored, 5) is translation
+    assert measured == [5]
+
+
+def test_the_newest_routes_are_left_out_and_told_so() -> None:
+    fitted = fit_routes(aged(5), lambda routes: 1024 * len(routes), 3 * 1024)
+    assert [route.name for route in fitted.routes] == ["r0", "r1", "r2"]
+    reasons = {(verdict.kind, verdict.key): verdict.reason for verdict in fitted.verdicts}
+    for name in ("r3", "r4"):
+        assert reasons["WsRoute", f"default/{name}"] is VerdictReason.CAPACITY_EXCEEDED
+    assert reasons["TokenRevocation", "default/r4"] is VerdictReason.ACCEPTED
+    message = next(verdict.message for verdict in fitted.verdicts if verdict.key == "default/r3")
+    assert "more than 3 KiB" in message
+    assert "delete routes that nobody uses" in message
+
+
+def test_a_left_out_route_that_was_kept_from_before_is_not_called_in_force() -> None:
+    bad = wsroute("r4", created="2026-01-05T00:00:00Z", protocol="MQTT")
+    before = aged(5)
+    now = translate([bad], STANDALONE, previous=before)
+    (verdict,) = fit_routes(now, len, 0).verdicts
+    assert verdict.reason is VerdictReason.INVALID
+    assert "stays in force" not in verdict.message
+    assert verdict.message.startswith("spec.protocol: MQTT is not supported yet")
+    assert "the newest are left out" in verdict.message
+
+
+def test_nothing_fits_where_even_an_empty_file_is_too_big() -> None:
+    assert fit_routes(aged(3), lambda routes: 1000 + len(routes), 10).routes == ()
+
+
+def record(id: str, namespace: str | None = None) -> RevocationRecord:
+    return RevocationRecord(id=id, namespace=namespace, jti="x")
+
+
+def test_records_are_kept_objects_first_then_the_whole_gateways_then_the_oldest() -> None:
+    given_records = [
+        record("event:1"),
+        record("event:2", "a"),
+        record("a/old", "a"),
+        record("root/old"),
+        record("b/new", "b"),
+        record("root/new"),
+    ]
+    ordered = ["root/old", "root/new", "a/old", "b/new", "event:1", "event:2"]
+    for count in range(7):
+        fitting = fit_records(given_records, len, count)
+        assert ([each.id for each in fitting.records], fitting.left_out) == (ordered[:count], 6 - count)
+
+
+@given(st.lists(st.integers(1, 50), max_size=40), st.integers(0, 400))
+def test_as_many_fit_as_can_and_they_are_measured_few_times(sizes: list[int], bytes_max: int) -> None:
+    weights = {f"a/{index}": size for index, size in enumerate(sizes)}
+    measured = []
+
+    def stored(records: Sequence[RevocationRecord]) -> int:
+        measured.append(len(records))
+        return sum(weights[each.id] for each in records)
+
+    fitting = fit_records([record(id) for id in weights], stored, bytes_max)
+    count = len(fitting.records)
+    assert sum(sizes[:count]) <= bytes_max
+    assert count == len(sizes) or sum(sizes[: count + 1]) > bytes_max
+    assert len(measured) <= 8
+
+
+def test_a_translation_keeps_its_other_parts() -> None:
+    translation = aged(2)
+    fitted = fit_routes(translation, len, 1)
+    assert replace(fitted, routes=translation.routes, verdicts=translation.verdicts) == translation
+    assert fitted.assessments is translation.assessments
