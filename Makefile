@@ -13,10 +13,10 @@ LOWEST_TOOLS := pytest hypothesis joserfc websockets
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-lowest check fuzz bench clean
+.PHONY: help setup demo test test-lowest e2e e2e-node check fuzz bench clean
 
 help: ## Print this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.setup-dev ## Make .venv with everything that developing needs
 
@@ -28,6 +28,12 @@ test: $(VENV)/.setup-dev ## Run the tests
 
 test-lowest: $(LOWEST)/.setup ## Run relay and handshake tests with the lowest aiohttp that is promised
 	$(LOWEST)/bin/python -m pytest tests/dataplane/relay tests/dataplane/handshake
+
+e2e: $(VENV)/.setup-dev ## Run the whole gateway on a real API server; builds it once (Go, 7 minutes, cached)
+	$(BIN)/python -m pytest e2e
+
+e2e-node: $(VENV)/.setup-dev ## Run the images on a real node of this machine (root; changes nothing for good)
+	bash e2e/node/run.sh
 
 check: $(VENV)/.setup-dev ## Lint, types, import contracts, generated files
 	$(BIN)/ruff check
@@ -44,8 +50,10 @@ fuzz: $(VENV)/.setup-dev ## Fuzz the frame scanner, guided by coverage, for FUZZ
 	$(BIN)/python -m pip install --quiet atheris
 	$(BIN)/python -m tests.fuzz.scanner -max_total_time=$(FUZZ_SECONDS) -max_len=4096
 
-bench: $(VENV)/.setup-bench ## Compare wsgate with other proxies on this machine
+bench: $(VENV)/.setup-dev ## Compare wsgate with other proxies on this machine
 	PYTHONPATH=benchmarks $(BIN)/python -m wsgate_bench
+	bash e2e/toolchain/build.sh
+	PYTHONPATH=benchmarks:. $(BIN)/python -m wsgate_bench.cluster
 
 clean: ## Remove caches, builds and .venv-lowest; .venv stays
 	rm -rf $(LOWEST) dist .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -66,10 +74,6 @@ $(VENV)/.setup-run: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.setup-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[dev]' -c constraints.txt
-	@touch $@ $(VENV)/.setup-run
-
-$(VENV)/.setup-bench: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e '.[bench]' -c constraints.txt
 	@touch $@ $(VENV)/.setup-run
 
 $(LOWEST)/.setup: pyproject.toml constraints.txt | $(LOWEST)/bin/python

@@ -7,12 +7,14 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from wsgate_dataplane.__main__ import add_listen_arguments, run_until_stopped
+from wsgate_dataplane.admin.journal import JournalError, RevocationJournal, default_state_folder
 from wsgate_dataplane.server import Address, DataPlane, raise_descriptor_limit
 from wsgate_dataplane.settings import Settings, SettingsError
 from wsgate_dataplane.telemetry.log import configure
@@ -32,7 +34,13 @@ log = logging.getLogger("wsgate")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_config_argument(parser)
-    add_listen_arguments(parser, "127.0.0.1:9090", "liveness, readiness and metrics (%(default)s)")
+    add_listen_arguments(parser, "127.0.0.1:9090", "liveness, readiness, metrics, admin API (%(default)s)")
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        help="where revocations by the admin API are kept; default: below $XDG_STATE_HOME",
+    )
 
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:
@@ -55,11 +63,25 @@ def run(options: argparse.Namespace) -> int:
             config = options.config or settings.route_file
             renderer = make_renderer(config, Path(folder), operator_settings, settings)
             renderer.render()
-            rendered = Path(folder)
-            run_until_stopped(lambda: _serve(settings, renderer, rendered, options.listen, options.admin_listen))
-    except (SettingsError, FirstLoadError, OSError) as error:
+            with _journal(settings, options.state_dir or default_state_folder(os.environ)) as journal:
+                listeners = (options.listen, options.admin_listen)
+                run_until_stopped(lambda: _serve(settings, renderer, Path(folder), listeners, journal))
+    except (SettingsError, FirstLoadError, JournalError, OSError) as error:
         return _cannot_start(error)
     return 0
+
+
+@contextmanager
+def _journal(settings: Settings, folder: Path) -> Iterator[RevocationJournal | None]:
+    """Without an admin token nothing can enter, yet what entered before stays in force."""
+    if settings.wsgate_admin_token is None and not folder.exists():
+        yield None
+        return
+    journal = RevocationJournal.open(folder, time.time)
+    try:
+        yield journal
+    finally:
+        journal.close()
 
 
 def _cannot_start(error: object) -> int:
@@ -82,6 +104,9 @@ def load_settings() -> tuple[Settings, OperatorSettings]:
             faults.append(f"{name}: {each['msg'].lower()}, found {found!r}")
     if faults:
         raise SettingsError(faults)
+    if settings.redis_url or settings.wsgate_revocation_redis_url:
+        detail = "REDIS_URL: not acted on by wsgate standalone, which keeps revocations in its --state-dir"
+        log.warning("setting", extra={"fields": {"detail": detail}})
     known = [f"WSGATE_{name.upper()}" for name in OperatorSettings.model_fields]
     for warning in settings.warnings(os.environ, known):
         log.warning("setting", extra={"fields": {"detail": warning}})
@@ -111,8 +136,14 @@ def make_renderer(
     return Renderer(source, DirectorySink(rendered), options, clock)
 
 
-async def _serve(settings: Settings, renderer: Renderer, rendered: Path, public: Address, admin: Address) -> None:
-    plane = DataPlane(settings, rendered / "routes.yaml", public, admin)
+async def _serve(
+    settings: Settings,
+    renderer: Renderer,
+    rendered: Path,
+    listeners: tuple[Address, Address],
+    journal: RevocationJournal | None,
+) -> None:
+    plane = DataPlane(settings, rendered / "routes.yaml", *listeners, journal, uses_redis=False)
     plane.drain_on_signals()
 
     async def confirm() -> None:

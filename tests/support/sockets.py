@@ -5,18 +5,18 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import cast
 
-from aiohttp import web
 from websockets.frames import Frame, Opcode
 
 from tests.support.loops import eventually, turns
+from wsgate_dataplane.handshake.front import Front
+from wsgate_dataplane.handshake.listener import PublicListener
 from wsgate_dataplane.relay.asyncio_engine import AsyncioEngine
 from wsgate_dataplane.relay.engine import Closed, Connection, LimitExceeded, RelayLimits, SessionId, Side, SideLost
-from wsgate_dataplane.relay.leave import Left, leave_aiohttp
 
 REQUEST = (
     b"GET /chat HTTP/1.1\r\nHost: gateway\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -270,7 +270,7 @@ async def connect(address: tuple[str, int], tls: ssl.SSLContext | None = None) -
 
 
 class Relay:
-    """An aiohttp server whose handler dials the upstream, leaves aiohttp and opens a session."""
+    """A listener whose handler dials the upstream and opens a session."""
 
     def __init__(self) -> None:
         self.engine = AsyncioEngine(asyncio.get_running_loop())
@@ -284,11 +284,12 @@ class Relay:
         """A handler that has dialled waits for it."""
         self.dialled = 0
         self.lost = 0
-        """Clients that were gone before they could leave aiohttp."""
+        """Clients that were gone before they could have a session."""
         self.recorders: list[Recorder] = []
         self._peers: list[Peer] = []
-        self.handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] = self._open
-        self.server = web.Server(self._handle, access_log=None)
+        self.handle: Callable[[Front], Awaitable[None]] = self._open
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.server = PublicListener(self._handle, self._spawn, asyncio.get_running_loop(), lambda: 0)
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self._listening.settimeout(0)
         self._sockets: asyncio.Server | None = None
@@ -310,7 +311,8 @@ class Relay:
         assert self._sockets is not None
         self._sockets.close()
         await self._sockets.wait_closed()
-        await self.server.shutdown(1)
+        self.server.stop()
+        await asyncio.gather(*self._tasks)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -323,23 +325,27 @@ class Relay:
         """Set some limits of the sessions that are opened from now on."""
         self.limits = replace(self.limits, **limits)  # type: ignore[arg-type]  # sizes are ints, times floats
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        return await self.handle(request)
+    def _spawn(self, handling: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(handling)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _open(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _handle(self, front: Front, head: bytes) -> None:
+        await self.handle(front)
+
+    async def _open(self, front: Front) -> None:
         upstream = await connect(self.upstream_address, self.upstream_tls)
         self.dialled += 1
         if self.before_leaving is not None:
             await self.before_leaving.wait()
-        client = leave_aiohttp(request)
+        client = front.leave()
         if client is None:
             self.lost += 1
             upstream.transport.abort()
-            return Left()
+            return
         recorder = self.new_recorder(self.engine, self.react)
         self.recorders.append(recorder)
         self.engine.open(client, upstream, HEAD, self.limits, recorder, extensions=self.extensions)
-        return Left()
 
     async def client(self) -> Peer:
         """A connected client that has said nothing yet."""

@@ -6,7 +6,7 @@ from wsgate_dataplane.admin.answers import FACTS, AdminProblem, Fault, answer
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.registry.registry import Registry
 
-CLOSE_REASON = Reason.DRAINING
+CLOSE_REASON = Reason.ADMIN_CLOSED
 """What the client reads: reconnect. Its token is as good as before."""
 
 

@@ -26,6 +26,14 @@ class Inbox(Protocol):
         ...
 
 
+class NoInbox:
+    """Where neither Redis nor a journal takes records: nothing can be revoked through this process."""
+
+    async def append(self, record: RevocationRecord) -> None:
+        """Raises always."""
+        raise ConnectionError("no inbox: set WSGATE_REVOCATION_REDIS_URL, or create a TokenRevocation instead")
+
+
 class Served(Protocol):
     """A route that is served."""
 

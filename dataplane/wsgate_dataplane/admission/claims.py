@@ -1,9 +1,8 @@
 """A token's claims, parsed once into a type that cannot be wrong."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from wsgate_dataplane.admission.wording import expected
 from wsgate_dataplane.outcomes.refusal import Refused
@@ -16,8 +15,7 @@ ISSUER_LENGTH_MAX = 2048
 AUDIENCES_MAX = 256
 
 
-@dataclass(frozen=True)
-class Claims:
+class Claims(NamedTuple):
     """The registered claims (RFC 7519 4.1) with checked types; times are Unix seconds."""
 
     payload: Mapping[str, Any]

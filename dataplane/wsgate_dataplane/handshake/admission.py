@@ -1,15 +1,15 @@
 """Whether a client is admitted: the order of the checks, for the server and for `wsgate check` alike."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wsgate_dataplane.admission.checks import check_required_claims, check_token
 from wsgate_dataplane.admission.claims import Claims
 from wsgate_dataplane.admission.origin import check_origin
 from wsgate_dataplane.handshake.request import Request
 from wsgate_dataplane.handshake.serving import Catalogue, Serving
-from wsgate_dataplane.identity.compact import parse_compact
-from wsgate_dataplane.identity.provider import Providers
+from wsgate_dataplane.identity.compact import UnverifiedToken, parse_compact
+from wsgate_dataplane.identity.provider import ProviderConfig, Providers
 from wsgate_dataplane.identity.sources import Credential, find_credential
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
@@ -19,15 +19,10 @@ from wsgate_dataplane.routing.path import path_problem
 from wsgate_dataplane.settings import Settings
 
 Trace = Callable[[str, str], None]
-"""Told of each step that passed: its name and what was found."""
+"""Told of each step that passed: its name and what was found. The server has none: refusals carry their detail."""
 
 
-def silent(step: str, found: str) -> None:
-    """The trace of the server: refusals carry their own detail."""
-
-
-@dataclass(frozen=True)
-class Admitted:
+class Admitted(NamedTuple):
     """The client may have a session with this identity."""
 
     serving: Serving
@@ -49,11 +44,12 @@ class Admission:
         self._providers = providers
         self._view = view
 
-    def find_route(self, catalogue: Catalogue, request: Request, trace: Trace = silent) -> Serving:
+    def find_route(self, catalogue: Catalogue, request: Request, trace: Trace | None = None) -> Serving:
         """Raises Refused: PATH_UNSAFE, ROUTE_NOT_FOUND, ROUTE_INVALID."""
         if problem := path_problem(request.path):
             raise Refused(Reason.PATH_UNSAFE, problem)
-        trace("path", request.path)
+        if trace:
+            trace("path", request.path)
         host = request.one("host")
         if not host:
             raise Refused(Reason.REQUEST_MALFORMED, "no Host")
@@ -63,30 +59,39 @@ class Admission:
         serving = catalogue.servings.get(route.key)
         if serving is None:
             raise Refused(Reason.ROUTE_INVALID, route.key)
-        trace("route", f"{route.key}, prefix {route.prefix}")
+        if trace:
+            trace("route", f"{route.key}, prefix {route.prefix}")
         return serving
 
-    async def admit(self, serving: Serving, request: Request, now: float, trace: Trace = silent) -> Admitted:
+    async def admit(self, serving: Serving, request: Request, now: float, trace: Trace | None = None) -> Admitted:
         """Raises Refused with the reason of the first check that fails; now in Unix seconds."""
         route = serving.route
         if route.on_stale == "Close" and self._view.is_stale(now, self._settings.wsgate_revocation_stale_seconds):
             raise Refused(Reason.REVOCATION_STALE, "no channel has confirmed in time")
-        trace("revocations", f"{len(self._view)} records, confirmed")
+        if trace:
+            trace("revocations", f"{len(self._view)} records, confirmed")
         if route.auth.mode == "Anonymous":
             check_origin(request.one("origin"), serving.origins, serving.exact_hosts, token_is_cookie=False)
-            trace("origin", request.one("origin") or "none")
-            trace("token", "not asked for: auth.mode is Anonymous")
+            if trace:
+                trace("origin", request.one("origin") or "none")
+                trace("token", "not asked for: auth.mode is Anonymous")
             return Admitted(serving, Identity(route.namespace), None, None)
-        credential = find_credential(request.headers, self._settings.jwt_cookie_name, route.auth.token_sources)
+        credential = find_credential(request.all, self._settings.jwt_cookie_name, route.auth.token_sources)
         is_cookie = credential is not None and not credential.is_explicit
         check_origin(request.one("origin"), serving.origins, serving.exact_hosts, token_is_cookie=is_cookie)
-        trace("origin", request.one("origin") or "none")
+        if trace:
+            trace("origin", request.one("origin") or "none")
         if credential is None:
             raise Refused(Reason.TOKEN_MISSING, f"looked in {', '.join(route.auth.token_sources)}")
-        trace("token source", credential.source)
-        claims, identity = await self._verify(serving, credential, now, trace)
-        self.check_revoked(identity, now)
-        trace("not revoked", f"by {len(self._view)} records")
+        if trace:
+            trace("token source", credential.source)
+        token, provider = await self._authenticate(serving, credential, trace)
+        claims = Claims.from_payload(token.payload)
+        try:
+            identity = self._check(serving, token, provider, claims, now, trace)
+        except Refused as refused:
+            refused.subject = claims.subject
+            raise
         cookie = self._settings.jwt_cookie_name
         is_header = credential.source == "Header"
         return Admitted(serving, identity, claims, cookie, forwards_authorization=is_header)
@@ -96,15 +101,28 @@ class Admission:
         if record := self._view.revoked_by(identity, now):
             raise Refused(Reason.TOKEN_REVOKED, f"by {record.id}")
 
-    async def _verify(
-        self, serving: Serving, credential: Credential, now: float, trace: Trace
-    ) -> tuple[Claims, Identity]:
-        route = serving.route
+    async def _authenticate(
+        self, serving: Serving, credential: Credential, trace: Trace | None
+    ) -> tuple[UnverifiedToken, ProviderConfig]:
         token = parse_compact(credential.token)
-        trace("token form", f"alg {token.header.get('alg')}, kid {token.header.get('kid')}")
+        if trace:
+            trace("token form", f"alg {token.header.get('alg')}, kid {token.header.get('kid')}")
         provider = await self._providers.verify(token, serving.providers)
-        trace("signature", f"by a key of {provider.issuer or 'the environment'}")
-        claims = Claims.from_payload(token.payload)
+        if trace:
+            trace("signature", f"by a key of {provider.issuer or 'the environment'}")
+        return token, provider
+
+    def _check(
+        self,
+        serving: Serving,
+        token: UnverifiedToken,
+        provider: ProviderConfig,
+        claims: Claims,
+        now: float,
+        trace: Trace | None,
+    ) -> Identity:
+        """What a token with a good signature must still satisfy."""
+        route = serving.route
         check_token(
             claims,
             provider,
@@ -112,9 +130,10 @@ class Admission:
             leeway_seconds=route.auth.expiry.leeway_seconds,
             max_token_lifetime_seconds=self._settings.wsgate_max_token_lifetime_seconds,
         )
-        trace("claims", f"iss {claims.issuer}, aud {list(claims.audiences)}, exp {claims.expires_at}")
+        if trace:
+            trace("claims", f"iss {claims.issuer}, aud {list(claims.audiences)}, exp {claims.expires_at}")
         check_required_claims(claims.payload, route.auth.claims)
-        if route.auth.claims:
+        if trace and route.auth.claims:
             trace("required claims", f"{len(route.auth.claims)} hold")
         identity = Identity(
             namespace=route.namespace,
@@ -126,4 +145,7 @@ class Admission:
             token_sha256=token.sha256,
             payload=token.signing_input.partition(b".")[2],
         )
-        return claims, identity
+        self.check_revoked(identity, now)
+        if trace:
+            trace("not revoked", f"by {len(self._view)} records")
+        return identity

@@ -1,5 +1,7 @@
 """What the upstream and the client are sent: the request upstream and the 101."""
 
+from collections.abc import Container
+
 from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.request import Headers, Request, WebSocketOffer
 from wsgate_dataplane.identity.sources import strip_cookie
@@ -33,10 +35,11 @@ def upstream_headers(
     request: Request,
     offer: WebSocketOffer,
     cookie_name: str | None,
+    passed: Container[str],
     *,
     is_checked: bool,
 ) -> Headers:
-    """An allowlist; the cookie of that name stays out (see Admitted.token_cookie).
+    """An allowlist with what passed_headers says; the cookie of that name stays out (see Admitted.token_cookie).
 
     is_checked: an Authorization header is what the gateway has checked, or the route asks for nothing.
     """
@@ -57,12 +60,7 @@ def upstream_headers(
         headers.append(("Sec-WebSocket-Protocol", ", ".join(sent.subprotocols)))
     if sent.extensions:
         headers.append(("Sec-WebSocket-Extensions", ", ".join(sent.extensions)))
-    forward = route.auth.forward
-    identity = {forward.roles.header.lower(), *(each.header.lower() for each in forward.claim_to_headers)}
-    passed = {
-        *PASSED,
-        *(header.lower() for header in forward.request_headers if _may_pass(header.lower())),
-    } - identity
+    authorization = is_checked and route.auth.forward.authorization == "Forward"
     for name, value in request.headers:
         lowered = name.lower()
         if lowered == "cookie":
@@ -70,11 +68,19 @@ def upstream_headers(
             if rest:
                 headers.append((name, rest))
         elif lowered == "authorization":
-            if forward.authorization == "Forward" and is_checked:
+            if authorization:
                 headers.append((name, value))
         elif lowered in passed:
             headers.append((name, value))
     return tuple(headers)
+
+
+def passed_headers(route: Route) -> frozenset[str]:
+    """Names, in lower case, of the client's headers that go upstream as they are."""
+    forward = route.auth.forward
+    asked = (header.lower() for header in forward.request_headers)
+    identity = {forward.roles.header.lower(), *(each.header.lower() for each in forward.claim_to_headers)}
+    return frozenset({*PASSED, *filter(_may_pass, asked)} - identity)
 
 
 def _may_pass(name: str) -> bool:

@@ -1,33 +1,34 @@
 """One request from accept to Engine.open, or to a refusal: the order of everything."""
 
+import asyncio
 import logging
 import random
 import time
 from collections.abc import Callable
 
-from aiohttp import web
-
 from wsgate_dataplane.handshake.admission import Admission, Admitted
-from wsgate_dataplane.handshake.answers import refusal_response
+from wsgate_dataplane.handshake.answers import health_answer, refusal_answer
 from wsgate_dataplane.handshake.forward import (
     switching_protocols,
     switching_protocols_to_refuse,
     upstream_headers,
     upstream_offer,
 )
-from wsgate_dataplane.handshake.peer import client_address, is_trusted, request_id
+from wsgate_dataplane.handshake.front import Front
+from wsgate_dataplane.handshake.head import read_request, unreadable_request
 from wsgate_dataplane.handshake.request import Request, WebSocketOffer, read_offer
 from wsgate_dataplane.handshake.serving import Catalogue, Serving
+from wsgate_dataplane.outcomes.problem import status
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.registry.registry import Registry
 from wsgate_dataplane.registry.session import Arrival, Session
 from wsgate_dataplane.relay.engine import Connection, Engine
-from wsgate_dataplane.relay.leave import Left, leave_aiohttp
 from wsgate_dataplane.routing.target import upstream_target
 from wsgate_dataplane.session.expiry import end_of_session
 from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.telemetry.metrics import Metrics
+from wsgate_dataplane.telemetry.refusals import Refusal, RefusalRing
 from wsgate_dataplane.upstreams.dial import Upgraded, dial, head_bytes
 
 log = logging.getLogger("wsgate")
@@ -35,6 +36,7 @@ log = logging.getLogger("wsgate")
 RETRY_AFTER_SECONDS = (5, 30)
 """503 answers ask for a random time in between, so that clients do not return in one blow."""
 
+HEALTH_PATH = "/healthz"
 MOVED_PATHS = frozenset({"/metrics", "/admin/revoke"})
 """The original gateway served them here."""
 
@@ -48,72 +50,55 @@ class Handler:
     def __init__(
         self,
         settings: Settings,
+        loop: asyncio.AbstractEventLoop,
         admission: Admission,
         engine: Engine,
         registry: Registry,
         metrics: Metrics,
+        refusals: RefusalRing,
         catalogue: Callable[[], Catalogue],
         is_draining: Callable[[], bool],
     ) -> None:
         self._settings = settings
+        self._loop = loop
         self._trusted = settings.wsgate_trusted_proxies or ()
         self._admission = admission
         self._engine = engine
         self._registry = registry
         self._metrics = metrics
+        self._raw_connections = metrics.protocol_connections.labels("raw")
+        self._refusals = refusals
         self._catalogue = catalogue
         self._is_draining = is_draining
 
-    async def __call__(self, arrived: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; the connection is never reused after a refused handshake."""
-        request = self._read(arrived)
-        if request.path == "/healthz":
-            health = web.Response(text="ok\n")
-            health.force_close()
-            return health
-        serving: Serving | None = None
-        offer: WebSocketOffer | None = None
+    async def __call__(self, front: Front, head: bytes) -> None:
+        """Answer the one request of a connection, or hand the connection over to the engine."""
         self._metrics.connections.inc()
         started = time.perf_counter()
+        request: Request | None = None
+        serving: Serving | None = None
+        offer: WebSocketOffer | None = None
         try:
+            request = read_request(head, front.peer, self._trusted, self._loop)
+            if request.path == HEALTH_PATH:
+                front.answer(health_answer(is_head=request.method == "HEAD"))
+                return
             if request.path in MOVED_PATHS:
                 raise Refused(Reason.ADMIN_MOVED)
             serving = self._admission.find_route(self._catalogue(), request)
             offer = read_offer(request)
-            return await self._open(arrived, request, serving, offer)
+            await self._open(front, request, serving, offer)
         except Refused as refused:
-            return self._refuse(arrived, request, refused, serving, offer)
+            self._refuse(front, request or unreadable_request(front.peer), refused, serving, offer)
         except Exception:
             # The outermost border: no fault of one request may reach another.
-            log.exception("unexpected", extra={"fields": {"request_id": request.request_id}})
-            return self._refuse(arrived, request, Refused(Reason.UNEXPECTED), serving, offer)
+            asked = request or unreadable_request(front.peer)
+            log.exception("unexpected", extra={"fields": {"request_id": asked.request_id}})
+            self._refuse(front, asked, Refused(Reason.UNEXPECTED), serving, offer)
         finally:
             self._metrics.handshake_seconds.observe(time.perf_counter() - started)
 
-    def _read(self, arrived: web.BaseRequest) -> Request:
-        headers = tuple(
-            (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
-            for name, value in arrived.raw_headers
-        )
-        peer = arrived.remote or ""
-        is_proxy = is_trusted(peer, self._trusted)
-        path, _, query = arrived.raw_path.partition("?")
-        return Request(
-            method=arrived.method,
-            path=path,
-            query=query,
-            headers=headers,
-            address=client_address(peer, arrived.headers.getall("X-Forwarded-For", ()), self._trusted)
-            if is_proxy
-            else peer,
-            request_id=request_id(arrived.headers.get("X-Request-Id"), is_from_trusted=is_proxy),
-            has_body=arrived.can_read_body or "Transfer-Encoding" in arrived.headers,
-            is_secure=is_proxy and arrived.headers.get("X-Forwarded-Proto") == "https",
-        )
-
-    async def _open(
-        self, arrived: web.BaseRequest, request: Request, serving: Serving, offer: WebSocketOffer
-    ) -> web.StreamResponse:
+    async def _open(self, front: Front, request: Request, serving: Serving, offer: WebSocketOffer) -> None:
         if self._is_draining():
             raise Refused(Reason.DRAINING)
         admitted = await self._admission.admit(serving, request, time.time())
@@ -130,7 +115,7 @@ class Handler:
                 raise Refused(Reason.ROUTE_CHANGED, "while the token was checked")
             upgraded = await self._dial(request, admitted, offer)
             try:
-                return self._hand_over(arrived, request, admitted, session, offer, upgraded)
+                self._hand_over(front, request, admitted, session, offer, upgraded)
             finally:
                 if session.relay is None:
                     upgraded.transport.abort()
@@ -142,7 +127,13 @@ class Handler:
         target = serving.choose_target(random.random())
         path = upstream_target(route, target.url, request.path, request.query)
         headers = upstream_headers(
-            route, target, request, offer, admitted.token_cookie, is_checked=admitted.forwards_authorization
+            route,
+            target,
+            request,
+            offer,
+            admitted.token_cookie,
+            serving.passed_headers,
+            is_checked=admitted.forwards_authorization,
         )
         return await dial(
             target,
@@ -154,24 +145,24 @@ class Handler:
 
     def _hand_over(
         self,
-        arrived: web.BaseRequest,
+        front: Front,
         request: Request,
         admitted: Admitted,
         session: Session,
         offer: WebSocketOffer,
         upgraded: Upgraded,
-    ) -> web.StreamResponse:
-        """Nothing is awaited from here on: see leave_aiohttp."""
+    ) -> None:
+        """Nothing is awaited from here on: see Front.leave."""
         serving = admitted.serving
         if session.life.refusal is not None:
             raise Refused(session.life.refusal, "while the upstream was dialled")
-        client = leave_aiohttp(arrived)
+        client = front.leave()
         if client is None:
             raise Refused(Reason.CLIENT_LOST, "while the upstream was dialled")
         expires_at = admitted.claims.expires_at if admitted.claims else None
         end = end_of_session(serving.route.auth.expiry, expires_at, time.time(), random.random)
         self._registry.set_age_end(session, end)
-        self._metrics.protocol_connections.labels("raw").inc()
+        self._raw_connections.inc()
         self._engine.open(
             client,
             Connection(upgraded.transport, upgraded.early),
@@ -180,18 +171,30 @@ class Handler:
             session,
             extensions=upgraded.answer.extensions is not None,
         )
-        return Left()
 
     def _refuse(
         self,
-        arrived: web.BaseRequest,
+        front: Front,
         request: Request,
         refused: Refused,
         serving: Serving | None,
         offer: WebSocketOffer | None,
-    ) -> web.StreamResponse:
+    ) -> None:
         reason, outcome = refused.reason, refused.outcome
         self._metrics.refused(reason)
+        self._refusals.add(
+            Refusal(
+                time.time(),
+                request.request_id,
+                reason,
+                refused.detail,
+                request.path,
+                request.address,
+                status(reason),
+                serving.route.key if serving else None,
+                refused.subject,
+            )
+        )
         fields = {
             "reason": reason.value,
             "detail": refused.detail,
@@ -204,13 +207,15 @@ class Handler:
         log.log(logging.getLevelNamesMapping()[outcome.level.upper()], "refused", extra={"fields": fields})
         wants_close = serving is not None and serving.route.auth.on_refusal == "Close"
         if wants_close and offer is not None and outcome.close is not None:
-            client = leave_aiohttp(arrived)
+            client = front.leave()
             if client is not None:
                 head = switching_protocols_to_refuse(offer, request.request_id)
                 seconds = self._settings.ws_control_timeout_seconds
                 self._engine.refuse(client, head, (outcome.close, outcome.words), seconds, _nothing)
-                return Left()
-        return refusal_response(reason, request.request_id, random.randint(*RETRY_AFTER_SECONDS))
+            return
+        retry_after_seconds = random.randint(*RETRY_AFTER_SECONDS)
+        is_head = request.method == "HEAD"
+        front.answer(refusal_answer(reason, request.request_id, retry_after_seconds, is_head=is_head))
 
 
 def _nothing() -> None:

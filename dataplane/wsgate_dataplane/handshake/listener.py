@@ -1,20 +1,18 @@
-"""The public HTTP listener: aiohttp's server with a deadline on the first request's head."""
+"""The public listener: counts its connections, waits for none for ever, starts a task for each request."""
 
 import asyncio
 import logging
 import resource
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import cast
 
-from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
-
+from wsgate_dataplane.handshake.front import Front
 from wsgate_dataplane.relay.timer import DeadlineTimer
 
 HEAD_SECONDS = 5
-"""From accept to a complete request head, and between requests on one connection."""
-HEADERS_MAX = 64
-HEADER_BYTES_MAX = 16_384
+"""From accept to a complete request head."""
+ANSWER_SECONDS = 2
+"""What a client may take to read its answer."""
 
 DESCRIPTORS_KEPT = 64
 """For files, the log, JWKS fetches and the admin listener."""
@@ -24,45 +22,60 @@ SHORTAGE_TOLD_SECONDS = 10
 
 log = logging.getLogger("wsgate")
 
-_NextHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Handle = Callable[[Front, bytes], Coroutine[None, None, None]]
+Spawn = Callable[[Coroutine[None, None, None]], object]
 
 
-class PublicServer(web.Server):
-    """aiohttp waits for a first request for ever; this closes who has not sent one in time."""
+class PublicListener:
+    """A protocol factory for loop.create_server.
+
+    handle answers the request of a connection; spawn runs it as a task; sessions counts the connections that
+    became sessions: each of both kinds takes two descriptors.
+    """
 
     def __init__(
-        self, handler: _NextHandler, loop: asyncio.AbstractEventLoop, sessions: Callable[[], int]
+        self, handle: Handle, spawn: Spawn, loop: asyncio.AbstractEventLoop, sessions: Callable[[], int]
     ) -> None:
-        """sessions counts what has left aiohttp; each connection, as each session, takes two descriptors."""
-        # What aiohttp would log are malformed requests, with a traceback each; they are answered 400.
-        quiet = logging.getLogger("wsgate.http")
-        quiet.setLevel(logging.CRITICAL + 1)
-        super().__init__(
-            self._handle,
-            access_log=None,
-            logger=quiet,
-            keepalive_timeout=HEAD_SECONDS,
-            lingering_time=1,
-            tcp_keepalive=False,
-            max_line_size=8190,
-            max_field_size=HEADER_BYTES_MAX,
-            max_headers=HEADERS_MAX,
-        )
-        self._next = handler
+        self._handle = handle
+        self._spawn = spawn
         self._clock = loop.time
         self._sessions = sessions
+        self.connections: set[Front] = set()
         self._shortage_told_until = 0.0
         self._descriptors_max = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS_KEPT
-        self._waiting = DeadlineTimer[RequestHandler](loop, _give_up)
+        self._waiting = DeadlineTimer[Front](loop, Front.abort)
 
-    def __call__(self) -> RequestHandler:
+    def __call__(self) -> asyncio.Protocol:
         """One accepted connection, or none where descriptors run short: revocations need them too."""
         if 2 * (len(self.connections) + self._sessions()) >= self._descriptors_max:
             self._tell_shortage()
-            return cast("RequestHandler", _TurnedAway())
-        connection = super().__call__()
-        self._waiting.set(connection, self._clock() + HEAD_SECONDS)
-        return connection
+            return _TurnedAway()
+        return Front(self)
+
+    def accepted(self, front: Front) -> None:
+        """See Owner.accepted."""
+        self.connections.add(front)
+        self._waiting.set(front, self._clock() + HEAD_SECONDS)
+
+    def arrived(self, front: Front, head: bytes) -> None:
+        """See Owner.arrived."""
+        self._waiting.discard(front)
+        self._spawn(self._handle(front, head))
+
+    def answered(self, front: Front) -> None:
+        """See Owner.answered."""
+        self._waiting.set(front, self._clock() + ANSWER_SECONDS)
+
+    def gone(self, front: Front) -> None:
+        """See Owner.gone."""
+        self.connections.discard(front)
+        self._waiting.discard(front)
+
+    def stop(self) -> None:
+        """Drop every connection that has not become a session."""
+        self._waiting.stop()
+        for front in tuple(self.connections):
+            front.abort()
 
     def _tell_shortage(self) -> None:
         now = self._clock()
@@ -71,26 +84,9 @@ class PublicServer(web.Server):
             fields = {"connections": len(self.connections), "sessions": self._sessions()}
             log.error("connections turned away: raise ulimit -n", extra={"fields": fields})
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        connection = request.protocol
-        self._waiting.discard(connection)
-        response = await self._next(request)
-        if connection.transport is not None:
-            # Not for ever to take the answer, either.
-            self._waiting.set(connection, self._clock() + HEAD_SECONDS)
-        return response
-
-    def stop_waiting(self) -> None:
-        """No deadline is kept any more."""
-        self._waiting.stop()
-
 
 class _TurnedAway(asyncio.Protocol):
     """A connection that is closed as soon as it is accepted."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         cast("asyncio.Transport", transport).abort()
-
-
-def _give_up(connection: RequestHandler) -> None:
-    connection.force_close()

@@ -1,12 +1,10 @@
 """The client's request, read once into a value that cannot be wrong."""
 
 import base64
-import binascii
-import functools
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
@@ -14,33 +12,47 @@ from wsgate_dataplane.outcomes.table import Reason
 ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455 1.3."""
 
+_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+"""16 bytes in base64."""
 _VISIBLE = re.compile(r"[!-~]+")
 
 Headers = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
 class Request:
-    """What arrived: names keep their case, duplicates stay."""
+    """What arrived: names keep their case, duplicates stay. It is never changed.
 
-    method: str
-    path: str
-    """As sent, without the query."""
-    query: str
-    headers: Headers
-    address: str
-    """The client's address behind trusted proxies."""
-    request_id: str
-    has_body: bool = False
-    is_secure: bool = False
-    """The client's own hop was TLS, as a trusted proxy says."""
+    path: as sent, without the query; address: the client's behind trusted proxies; is_secure: the client's own
+    hop was TLS, as a trusted proxy says.
+    """
 
-    @functools.cached_property
-    def _fields(self) -> dict[str, list[str]]:
-        fields: dict[str, list[str]] = {}
-        for name, value in self.headers:
-            fields.setdefault(name.lower(), []).append(value)
-        return fields
+    __slots__ = (
+        "_fields", "address", "has_body", "headers", "is_secure", "method", "path", "query", "request_id",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Headers,
+        address: str,
+        request_id: str,
+        *,
+        has_body: bool = False,
+        is_secure: bool = False,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.address = address
+        self.request_id = request_id
+        self.has_body = has_body
+        self.is_secure = is_secure
+        self._fields: dict[str, list[str]] = {}
+        for name, value in headers:
+            self._fields.setdefault(name.lower(), []).append(value)
 
     def all(self, name: str) -> Sequence[str]:
         """Every value of a header; name in lower case."""
@@ -55,12 +67,15 @@ class Request:
 
     def items(self, name: str) -> tuple[str, ...]:
         """The elements of a comma-separated header."""
-        joined = ",".join(self.all(name))
-        return tuple(item for item in (part.strip() for part in joined.split(",")) if item)
+        values = self._fields.get(name)
+        if values is None:
+            return ()
+        joined = ",".join(values)
+        parts = joined.split(",") if "," in joined else (joined,)
+        return tuple([item for part in parts if (item := part.strip())])
 
 
-@dataclass(frozen=True)
-class WebSocketOffer:
+class WebSocketOffer(NamedTuple):
     """The WebSocket part of a valid handshake (RFC 6455 4.2.1)."""
 
     key: str
@@ -86,11 +101,7 @@ def read_offer(request: Request) -> WebSocketOffer:
     if version != "13":
         raise Refused(Reason.WEBSOCKET_VERSION, f"expected 13, found {str(version)[:20]!r}")
     key = request.one("sec-websocket-key") or ""
-    try:
-        is_key = len(base64.b64decode(key, validate=True)) == 16
-    except (binascii.Error, ValueError):
-        is_key = False
-    if not is_key:
+    if not _KEY.fullmatch(key):
         raise Refused(Reason.REQUEST_MALFORMED, "Sec-WebSocket-Key is not 16 bytes in base64")
     subprotocols = request.items("sec-websocket-protocol")
     if not all(_VISIBLE.fullmatch(each) for each in subprotocols):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from wsgate_contract.route import Route, UpstreamTLS
+from wsgate_dataplane.handshake.forward import passed_headers
 from wsgate_dataplane.identity.provider import ProviderConfig, from_contract
 from wsgate_dataplane.relay.engine import RelayLimits
 from wsgate_dataplane.routing.table import RouteTable
@@ -24,6 +25,7 @@ class Serving:
     exact_hosts: tuple[str, ...]
     targets: tuple[tuple[Target, int], ...]
     """With their weights."""
+    passed_headers: frozenset[str]
 
     def choose_target(self, random: float) -> Target:
         """random in [0, 1) falls on one of the weights; all zero: the first."""
@@ -110,6 +112,7 @@ def make_serving(route: Route, settings: Settings) -> Serving:
         origins=route.origins or settings.ws_allowed_origins,
         exact_hosts=exact,
         targets=tuple(_targets(route)),
+        passed_headers=passed_headers(route),
     )
 
 

@@ -1,10 +1,12 @@
 """A compact JWS taken apart, before any cryptography: one spelling per token, nothing believed yet."""
 
 import base64
+import binascii
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from wsgate_dataplane.identity.strict_json import StrictJSONError, parse_object
 from wsgate_dataplane.outcomes.refusal import Refused
@@ -12,19 +14,23 @@ from wsgate_dataplane.outcomes.table import Reason
 
 TOKEN_BYTES_MAX = 16 * 1024
 
+_TO_URL = bytes.maketrans(b"+/", b"-_")
 
-@dataclass(frozen=True)
-class UnverifiedToken:
+
+class UnverifiedToken(NamedTuple):
     """Well-formed and no more; its text stays out of repr, since tokens never reach a log."""
 
-    header: Mapping[str, Any] = field(repr=False)
-    payload: Mapping[str, Any] = field(repr=False)
-    signing_input: bytes = field(repr=False)
+    header: Mapping[str, Any]
+    payload: Mapping[str, Any]
+    signing_input: bytes
     """`header.payload` (RFC 7515 5.1)."""
-    signature: bytes = field(repr=False)
+    signature: bytes
     sha256: str
     """Hex digest of the signing input: one token has several valid signatures, but one of these."""
-    raw: str = field(repr=False)
+    raw: str
+
+    def __repr__(self) -> str:
+        return f"UnverifiedToken(sha256={self.sha256!r})"
 
 
 def parse_compact(raw: str) -> UnverifiedToken:
@@ -36,13 +42,13 @@ def parse_compact(raw: str) -> UnverifiedToken:
     parts = raw.split(".")
     if len(parts) != 3:
         raise _malformed(f"expected 3 parts, found {len(parts)}")
-    header, payload, signature = map(_decode, parts, ("header", "payload", "signature"))
+    header, payload, signature = parts
     signing_input = raw[: raw.rindex(".")].encode("ascii")
     return UnverifiedToken(
-        header=_object(header, "header"),
-        payload=_object(payload, "payload"),
+        header=_header(header),
+        payload=_object(_decode(payload, "payload"), "payload"),
         signing_input=signing_input,
-        signature=signature,
+        signature=_decode(signature, "signature"),
         sha256=hashlib.sha256(signing_input).hexdigest(),
         raw=raw,
     )
@@ -53,13 +59,19 @@ def base64url_bytes(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+@lru_cache(maxsize=64)
+def _header(text: str) -> Mapping[str, Any]:
+    """All tokens of a key have the same header; a refusal is not remembered."""
+    return MappingProxyType(_object(_decode(text, "header"), "header"))
+
+
 def _decode(text: str, name: str) -> bytes:
     """Only the canonical spelling: others decode to the same bytes but hash differently."""
     try:
         data = base64url_bytes(text)
     except ValueError:
         raise _malformed(f"{name}: not base64url") from None
-    if base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii") != text:
+    if binascii.b2a_base64(data, newline=False).translate(_TO_URL, b"=") != text.encode():
         raise _malformed(f"{name}: not canonical base64url without padding (RFC 7515 2)")
     return data
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 from wsgate_contract.route import Algorithm, Provider
 from wsgate_dataplane.admission.wording import expected, shown
@@ -30,6 +30,7 @@ OTHER_PAYLOAD_TYPES = frozenset({"id", "refresh", "offline", "logout"})
 """Keycloak's payload typ of what is no access token, in lower case."""
 OTHER_TOKENS_MEMBERS = ("events", "nonce", "at_hash", "cnf")
 """Members of logout tokens, ID tokens and bound tokens, whose proof of possession nobody checks here."""
+USUAL_HEADER_MEMBERS = frozenset({"alg", "kid", "typ"})
 UNSUPPORTED_HEADER_MEMBERS = ("crit", "b64", "zip")
 """RFC 7515 4.1.11: what must be understood and is not."""
 IGNORED_HEADER_MEMBERS: Mapping[str, type] = {
@@ -153,12 +154,8 @@ def matching_providers(issuer: object, candidates: Sequence[ProviderConfig]) -> 
 def read_header(token: UnverifiedToken) -> tuple[str | None, str]:
     """kid and alg; raises Refused: TOKEN_MALFORMED, TOKEN_ALGORITHM, TOKEN_TYPE."""
     header = token.header
-    for name in UNSUPPORTED_HEADER_MEMBERS:
-        if name in header:
-            raise Refused(Reason.TOKEN_TYPE, expected(f"no header {name}", header[name]))
-    for name, kind in IGNORED_HEADER_MEMBERS.items():
-        if name in header and not isinstance(header[name], kind):
-            raise Refused(Reason.TOKEN_MALFORMED, expected(f"header {name} as {kind.__name__}", header[name]))
+    if not header.keys() <= USUAL_HEADER_MEMBERS:
+        _check_unusual_members(header)
     algorithm, kid = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str):
         raise Refused(Reason.TOKEN_ALGORITHM, expected("alg in the header", algorithm))
@@ -169,6 +166,15 @@ def read_header(token: UnverifiedToken) -> tuple[str | None, str]:
     if not isinstance(typ, str) or typ.lower() not in ACCESS_TOKEN_TYPES:
         raise Refused(Reason.TOKEN_TYPE, expected("header typ JWT or at+jwt", typ))
     return kid, algorithm
+
+
+def _check_unusual_members(header: Mapping[str, Any]) -> None:
+    for name in UNSUPPORTED_HEADER_MEMBERS:
+        if name in header:
+            raise Refused(Reason.TOKEN_TYPE, expected(f"no header {name}", header[name]))
+    for name, kind in IGNORED_HEADER_MEMBERS.items():
+        if name in header and not isinstance(header[name], kind):
+            raise Refused(Reason.TOKEN_MALFORMED, expected(f"header {name} as {kind.__name__}", header[name]))
 
 
 def check_is_access_token(token: UnverifiedToken) -> None:

@@ -1,7 +1,7 @@
 """Where a token may stand in a handshake, and which one counts."""
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple
 
 from wsgate_contract.route import TokenSource
 from wsgate_dataplane.admission.wording import expected
@@ -11,34 +11,38 @@ from wsgate_dataplane.outcomes.table import Reason
 _BLANK = " \t"
 
 
-@dataclass(frozen=True)
-class Credential:
+class Credential(NamedTuple):
     """A token and where it stood; the token stays out of repr."""
 
-    token: str = field(repr=False)
+    token: str
     source: TokenSource
     is_explicit: bool
     """Put there by code that has the token; a cookie is sent by the browser on its own."""
 
+    def __repr__(self) -> str:
+        return f"Credential(source={self.source!r})"
+
+
+HeaderValues = Callable[[str], Sequence[str]]
+"""Every value of the header with this lower-case name, in order, duplicates included."""
+
 
 def find_credential(
-    headers: Iterable[tuple[str, str]], cookie_name: str, sources: Collection[TokenSource]
+    values_of: HeaderValues, cookie_name: str, sources: Collection[TokenSource]
 ) -> Credential | None:
     """The one token of a handshake among the route's enabled sources.
 
-    headers in order, duplicates included. Raises Refused(CREDENTIALS_AMBIGUOUS): picking one of two
+    Raises Refused(CREDENTIALS_AMBIGUOUS): picking one of two
     would let a proxy and this gateway disagree about who the client is.
     """
-    pairs = [(name.lower(), value) for name, value in headers]
-    if "Header" in sources and (token := _bearer(pairs)) is not None:
+    if "Header" in sources and (token := _bearer(values_of("authorization"))) is not None:
         return Credential(token, "Header", is_explicit=True)
-    if "Cookie" in sources and (token := _cookie(pairs, cookie_name)) is not None:
+    if "Cookie" in sources and (token := _cookie(values_of("cookie"), cookie_name)) is not None:
         return Credential(token, "Cookie", is_explicit=False)
     return None
 
 
-def _bearer(pairs: list[tuple[str, str]]) -> str | None:
-    values = [value for name, value in pairs if name == "authorization"]
+def _bearer(values: Sequence[str]) -> str | None:
     if len(values) > 1:
         raise Refused(Reason.CREDENTIALS_AMBIGUOUS, expected("one Authorization header", len(values)))
     if not values:
@@ -48,14 +52,8 @@ def _bearer(pairs: list[tuple[str, str]]) -> str | None:
     return token.strip(_BLANK) if scheme.lower() == "bearer" else None
 
 
-def _cookie(pairs: list[tuple[str, str]], cookie_name: str) -> str | None:
-    found = {
-        value
-        for header, text in pairs
-        if header == "cookie"
-        for name, value in split_cookies(text)
-        if name == cookie_name
-    }
+def _cookie(headers: Sequence[str], cookie_name: str) -> str | None:
+    found = {value for header in headers for name, value in split_cookies(header) if name == cookie_name}
     if len(found) > 1:
         wanted = f"one value of the cookie {cookie_name}"
         raise Refused(Reason.CREDENTIALS_AMBIGUOUS, expected(wanted, len(found)))

@@ -14,6 +14,8 @@ class Refused(Exception):
         super().__init__(f"{reason}: {detail}" if detail else str(reason))
         self.reason = reason
         self.detail = detail
+        self.subject: str | None = None
+        """Of the token, once its signature was found good."""
 
     @property
     def outcome(self) -> Outcome:

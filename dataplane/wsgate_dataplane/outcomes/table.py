@@ -54,6 +54,7 @@ class Reason(StrEnum):
     DRAINING = "draining"
     ROUTE_CHANGED = "route-changed"
     ROUTE_REMOVED = "route-removed"
+    ADMIN_CLOSED = "admin-closed"
     REVOCATION_STALE = "revocation-stale"
     UNEXPECTED = "unexpected"
     # The upstream and the peers.
@@ -231,11 +232,14 @@ OUTCOMES: dict[Reason, Outcome] = {
     Reason.ROUTE_REMOVED: Outcome(
         503, 1012, "service restart", "The route is gone; see the WsRoutes.", mqtt5=0x9C
     ),
+    Reason.ADMIN_CLOSED: Outcome(
+        None, 1012, "service restart", "An administrator has closed the session; reconnect.", mqtt5=0x98
+    ),
     Reason.REVOCATION_STALE: Outcome(
         503,
         1013,
         "try again later",
-        "Nothing has confirmed the revocations for WSGATE_REVOCATION_STALE_SECONDS; check the rendered files.",
+        "Nothing has confirmed the revocations for WSGATE_REVOCATION_STALE_SECONDS; look into the operator's log.",
         "error",
         0x97,
         3,

@@ -50,6 +50,8 @@ class Registry:
         self._metrics = metrics
         self._log_identity = log_identity
         self._random = random
+        levels = logging.getLevelNamesMapping()
+        self._levels = {reason: levels[outcome.level.upper()] for reason, outcome in OUTCOMES.items()}
         self._uids = itertools.count(1)
         self._sessions: dict[int, Session] = {}
         self._by_jti, self._by_subject = Index[Session](), Index[Session]()
@@ -83,6 +85,11 @@ class Registry:
         if end is not None:
             self._age_ends[session.uid] = end
             self._ages.set(session.uid, end[0] - self._clock_offset)
+
+    def age_end(self, session: Session) -> float | None:
+        """When the session ends by age, in Unix seconds; None: it does not."""
+        end = self._age_ends.get(session.uid)
+        return None if end is None else end[0]
 
     def withdraw(self, session: Session) -> None:
         """The handshake failed: the session was never open."""
@@ -199,8 +206,7 @@ class Registry:
             "clean": closed.is_clean,
             "config_version": self.config_version,
         }
-        level = logging.getLevelNamesMapping()[OUTCOMES[ended.reason].level.upper()]
-        log.log(level, "session ended", extra={"fields": fields})
+        log.log(self._levels[ended.reason], "session ended", extra={"fields": fields})
 
     def _candidates(self, record: RevocationRecord) -> Iterable[Session]:
         asked = (

@@ -1,7 +1,6 @@
 """One live session: what is known of it, and the relay's events on their way to its lifecycle."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from wsgate_contract.route import Route
 from wsgate_dataplane.outcomes.table import Reason
@@ -25,8 +24,7 @@ PEERS: dict[Side, Literal["client", "upstream"]] = {Side.CLIENT: "client", Side.
 LOST_REASONS: dict[Side, Reason] = {Side.CLIENT: Reason.CLIENT_LOST, Side.UPSTREAM: Reason.UPSTREAM_LOST}
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """The handshake that a session came by, for its log line."""
 
     request_id: str

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 SessionId = int
 
@@ -43,8 +43,7 @@ class RelayLimits:
     """From the decision to close until the connections are cut."""
 
 
-@dataclass(frozen=True)
-class Counters:
+class Counters(NamedTuple):
     """What went through; bytes on the wire, headers included."""
 
     bytes_to_upstream: int = 0
@@ -69,8 +68,7 @@ class SideLost:
     side: Side
 
 
-@dataclass(frozen=True)
-class Closed:
+class Closed(NamedTuple):
     """Event: both connections of a session are gone."""
 
     first_close: Side | None
@@ -98,8 +96,7 @@ class Listener(Protocol):
         """The session is over; the id is free."""
 
 
-@dataclass(frozen=True)
-class Connection:
+class Connection(NamedTuple):
     """A connected transport and the bytes that were read from it beyond the handshake."""
 
     transport: asyncio.Transport

@@ -305,7 +305,8 @@ class Tunnel:
             self.listener.side_lost(SideLost(end.side))
         if self.state is State.OPEN:
             self._end()
-        if self.state is State.ENDING:
+        if self.state is State.ENDING and not end.other.has_eof:
+            # Where both have shut already, closing is all that is left.
             end.other.shut()
         self._finish()
 

@@ -4,15 +4,13 @@ import base64
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_dataplane.admission.claims import claim_values
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What is kept of a session's token: all that a record can ask for.
 
     payload is the token's second segment as it came: a claim that no index knows is rare enough to

@@ -4,6 +4,8 @@ import re
 
 _PERCENT = re.compile(r"%(?:(?P<octet>[0-9A-Fa-f]{2})|(?P<rest>.{0,2}))", re.DOTALL)
 _UNSAFE_OCTETS = {"2e": "dot", "2f": "slash", "5c": "backslash", "00": "NUL"}
+_PLAIN = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
+"""Most paths, told by one match: no segment is empty or begins with a dot."""
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
 
 
@@ -13,6 +15,8 @@ def path_problem(raw_path: str) -> str | None:
     The gateway matches prefixes on the very bytes that it forwards, so everything that an upstream
     could read as another path is refused instead of being normalised.
     """
+    if _PLAIN.fullmatch(raw_path):
+        return None
     if not raw_path.startswith("/"):
         return "expected a path that begins with /"
     if found := _UNPRINTABLE.search(raw_path):

@@ -6,9 +6,8 @@
 The first reason wins: what happens after it (a lost peer during our Close, say) is its consequence.
 """
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
 
@@ -32,16 +31,14 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
 }
 
 
-@dataclass(frozen=True)
-class CloseBoth:
+class CloseBoth(NamedTuple):
     """Command: tell both sides."""
 
     code: int
     words: str
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """What is reported of a session that is over."""
 
     reason: Reason

@@ -1,7 +1,7 @@
 """An upstream's answer to the handshake, checked by RFC 6455 4.1."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
@@ -9,12 +9,11 @@ from wsgate_dataplane.outcomes.table import Reason
 ANSWER_BYTES_MAX = 16_384
 
 _SWITCHING = re.compile(r"HTTP/1\.1 101( .*)?")
-_NOT_IN_A_LINE = re.compile(r"[\r\n\0]")
+_NOT_IN_A_HEAD = re.compile(r"\r(?!\n)|(?<!\r)\n|\0")
 """RFC 9110 5.5; Set-Cookie is passed on, and a bare line feed would begin a header of the client's answer."""
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(NamedTuple):
     """What was asked of the upstream."""
 
     accept: str
@@ -23,8 +22,7 @@ class Offer:
     extensions: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What the upstream chose."""
 
     subprotocol: str | None
@@ -35,13 +33,16 @@ class Answer:
 
 def read_answer(head: bytes, offer: Offer) -> Answer:
     """Raises Refused: UPSTREAM_REFUSED_UPGRADE or UPSTREAM_SUBPROTOCOL."""
-    status, *lines = head.decode("latin-1").split("\r\n")
+    text = head.decode("latin-1")
+    if found := _NOT_IN_A_HEAD.search(text):
+        raise _refused(f"malformed header line: a bare {found[0]!r}")
+    status, *lines = text.split("\r\n")
     if not _SWITCHING.fullmatch(status):
         raise _refused(f"expected 101, found {status[:80]!r}")
     fields: dict[str, list[str]] = {}
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon or name != name.strip() or not name or _NOT_IN_A_LINE.search(line):
+        if not colon or name != name.strip() or not name:
             raise _refused(f"malformed header line {line[:80]!r}")
         fields.setdefault(name.lower(), []).append(value.strip())
     if ",".join(fields.get("upgrade", [])).lower() != "websocket":

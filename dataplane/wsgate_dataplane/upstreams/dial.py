@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 from wsgate_dataplane.outcomes.refusal import Refused
@@ -39,8 +39,7 @@ class Target:
         return cls(url, host, port, parts.netloc, context, (server_name or host) if context else None)
 
 
-@dataclass(frozen=True)
-class Upgraded:
+class Upgraded(NamedTuple):
     """A connection whose upstream has answered 101; reading is paused."""
 
     transport: asyncio.Transport

@@ -8,6 +8,7 @@ import pytest
 from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.forward import (
     first_real,
+    passed_headers,
     switching_protocols,
     switching_protocols_to_refuse,
     upstream_headers,
@@ -42,7 +43,9 @@ def sent(
 ) -> list[tuple[str, str]]:
     """What goes upstream of a request with these headers."""
     asked = request(*headers, is_secure=is_secure)
-    return list(upstream_headers(to or route(), TARGET, asked, offer, cookie_name, is_checked=is_checked))
+    served = to or route()
+    passed = passed_headers(served)
+    return list(upstream_headers(served, TARGET, asked, offer, cookie_name, passed, is_checked=is_checked))
 
 
 def values(headers: Iterable[tuple[str, str]], name: str) -> list[str]:

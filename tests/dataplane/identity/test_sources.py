@@ -13,7 +13,10 @@ BOTH: tuple[TokenSource, ...] = ("Header", "Cookie")
 
 
 def found(*headers: tuple[str, str], sources: tuple[TokenSource, ...] = BOTH) -> Credential | None:
-    return find_credential(headers, "session", sources)
+    def values_of(name: str) -> list[str]:
+        return [value for given, value in headers if given.lower() == name]
+
+    return find_credential(values_of, "session", sources)
 
 
 def test_a_bearer_token_is_explicit_and_a_cookie_is_not() -> None:

@@ -1,0 +1,119 @@
+"""One accepted connection until it becomes a session or has been answered."""
+
+import asyncio
+from enum import Enum
+from typing import Protocol, cast
+
+from wsgate_dataplane.relay.engine import Connection
+
+HEAD_BYTES_MAX = 32_768
+"""Request line and headers together."""
+EARLY_BYTES_MAX = 65_536
+"""What a client may send behind its head before it is answered; then it is not read from."""
+
+_END = b"\r\n\r\n"
+
+
+class Stage(Enum):
+    """Where a connection stands, in this order."""
+
+    HEAD = "head"
+    ASKED = "asked"
+    ANSWERED = "answered"
+    LEFT = "left"
+
+
+class Owner(Protocol):
+    """Who is told of a connection."""
+
+    def accepted(self, front: "Front") -> None:
+        """A connection is there."""
+
+    def arrived(self, front: "Front", head: bytes) -> None:
+        """The head is complete, blank line included; without one it is no head or longer than is read."""
+
+    def answered(self, front: "Front") -> None:
+        """The answer is on its way; the client may take it for a while."""
+
+    def gone(self, front: "Front") -> None:
+        """The connection has left for a session or is closed."""
+
+
+class Front(asyncio.Protocol):
+    """Reads one request's head; what follows belongs to the session. There is no second request."""
+
+    __slots__ = ("_early", "_owner", "_received", "_stage", "_transport")
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._stage = Stage.HEAD
+        self._received = self._early = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Not by isinstance: uvloop's transports do not inherit from asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
+        self._owner.accepted(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._stage is Stage.HEAD:
+            self._read_head(data)
+        elif self._stage is Stage.ASKED:
+            self._early += data
+            if len(self._early) > EARLY_BYTES_MAX:
+                self._transport.pause_reading()
+
+    def _read_head(self, data: bytes) -> None:
+        received = self._received + data if self._received else data
+        end = received.find(_END, max(len(self._received) - len(_END), 0))
+        # No method begins otherwise: a TLS hello, say, is answered at once.
+        if end < 0 and len(received) <= HEAD_BYTES_MAX and b"A" <= received[:1] <= b"Z":
+            self._received = received
+            return
+        self._received = b""
+        self._stage = Stage.ASKED
+        cut = end + len(_END) if end >= 0 else HEAD_BYTES_MAX
+        self._early = received[cut:]
+        self._owner.arrived(self, received[:cut])
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._stage is not Stage.LEFT:
+            self._stage = Stage.LEFT
+            self._owner.gone(self)
+
+    @property
+    def peer(self) -> str:
+        """The address at the other end; empty where it is gone."""
+        found = self._transport.get_extra_info("peername")
+        return str(found[0]) if found else ""
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing can be said any more."""
+        return self._stage is Stage.LEFT or self._transport.is_closing()
+
+    def answer(self, response: bytes) -> None:
+        """Write a whole answer and end: what follows a refused handshake is not HTTP."""
+        if self.is_closing:
+            return
+        self._stage = Stage.ANSWERED
+        self._early = b""
+        self._transport.write(response)
+        # Half a close, and reading on until the client's: a reset could overtake the answer.
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self._owner.answered(self)
+
+    def leave(self) -> Connection | None:
+        """Give the connection away, with what came early; None where the client is gone.
+
+        Nothing may be awaited between this and Engine.open: what arrives meanwhile would be lost.
+        """
+        if self.is_closing:
+            return None
+        self._stage = Stage.LEFT
+        self._owner.gone(self)
+        return Connection(self._transport, self._early)
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        self._transport.abort()
