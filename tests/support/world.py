@@ -20,6 +20,7 @@ from websockets.asyncio.server import ServerConnection
 
 from wsgate_cli.devkey import DevelopmentKey, provider
 from wsgate_cli.standalone import make_renderer
+from wsgate_dataplane.admin.journal import RevocationJournal
 from wsgate_dataplane.server import Address, DataPlane
 from wsgate_dataplane.settings import Settings
 from wsgate_operator.settings import OperatorSettings
@@ -179,8 +180,8 @@ class World:
         return self.logged("session ended")
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Self]:
-        """Start both components and wait until they are ready; drain at the end."""
+    async def running(self, state: Path | None = None) -> AsyncIterator[Self]:
+        """Start both components and wait until they are ready; drain at the end. state: of the admin API."""
         ready = asyncio.Event()
         renderer = make_renderer(self.folder, self._rendered, OperatorSettings(), self.settings)
         renderer.render()
@@ -188,8 +189,10 @@ class World:
         logging.getLogger("wsgate").addHandler(handler)
         logging.getLogger("wsgate").setLevel("INFO")
         try:
+            journal = RevocationJournal.open(state or self.folder.with_name("state"), time.time)
+            self._stack.callback(journal.close)
             async with self._stack, asyncio.TaskGroup() as tasks:
-                plane = DataPlane(self.settings, self._rendered / "routes.yaml", LOOPBACK, LOOPBACK)
+                plane = DataPlane(self.settings, self._rendered / "routes.yaml", LOOPBACK, LOOPBACK, journal)
                 self._plane = plane
                 tasks.create_task(plane.run((renderer.run,), ready.set))
                 async with asyncio.timeout(DEADLINE_SECONDS):
