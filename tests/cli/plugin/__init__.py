@@ -1,0 +1,1 @@
+"""Tests of what the kubectl plugins are made of."""
