@@ -189,7 +189,7 @@ class World:
         logging.getLogger("wsgate").addHandler(handler)
         logging.getLogger("wsgate").setLevel("INFO")
         try:
-            journal = RevocationJournal.open(state or self.folder.with_name("state"), time.time)
+            journal = RevocationJournal.open(state or self.folder.with_name("world-state"), time.time)
             self._stack.callback(journal.close)
             async with self._stack, asyncio.TaskGroup() as tasks:
                 plane = DataPlane(self.settings, self._rendered / "routes.yaml", LOOPBACK, LOOPBACK, journal)

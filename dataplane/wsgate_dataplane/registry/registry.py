@@ -52,7 +52,8 @@ class Registry:
         self._random = random
         levels = logging.getLevelNamesMapping()
         self._levels = {reason: levels[outcome.level.upper()] for reason, outcome in OUTCOMES.items()}
-        self._uids = itertools.count(1)
+        # Not from 1: an id that somebody has noted must not name another session after a restart.
+        self._uids = itertools.count(1 + int(random() * 2**40))
         self._sessions: dict[int, Session] = {}
         self._by_jti, self._by_subject = Index[Session](), Index[Session]()
         self._by_session_id, self._by_token = Index[Session](), Index[Session]()

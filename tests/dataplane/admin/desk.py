@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -91,7 +90,7 @@ async def a_desk(folder: Path, **changes: Any) -> AsyncIterator[Desk]:
     """Changes replace parts."""
     loop, metrics = asyncio.get_running_loop(), Metrics()
     engine = AsyncioEngine(loop)
-    registry = Registry(loop, engine, metrics, "plain", random.random)
+    registry = Registry(loop, engine, metrics, "plain", lambda: 0.0)
     journal = RevocationJournal.open(folder / "state", lambda: NOW)
 
     def apply(record: RevocationRecord) -> int:
