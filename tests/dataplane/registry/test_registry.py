@@ -14,7 +14,8 @@ from tests.support.loops import on_both_loops
 from tests.support.world import World, eventually
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.registry.session import Session
-from wsgate_dataplane.relay.tunnel import End, Tunnel
+from wsgate_dataplane.relay.end import End
+from wsgate_dataplane.relay.tunnel import Tunnel
 
 
 @pytest.mark.parametrize(

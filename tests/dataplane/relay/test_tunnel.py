@@ -12,10 +12,8 @@ from tests.support.sockets import (
     close_on_limit,
     frame,
     relaying,
-    stall,
 )
 from wsgate_dataplane.relay.engine import Counters, Limit, Side
-from wsgate_dataplane.relay.tunnel import WRITE_BUFFER_HIGH_BYTES
 
 TEXT, BINARY, CONT, PING, PONG = Opcode.TEXT, Opcode.BINARY, Opcode.CONT, Opcode.PING, Opcode.PONG
 BIG = bytes(range(256)) * 8192
@@ -82,32 +80,6 @@ async def test_fragments_one_byte_at_a_time_arrive_as_they_were_sent() -> None:
         assert relay.engine.stats(session.id).messages_to_upstream == 1
         await session.end()
 
-
-@pytest.mark.parametrize("side", Side)
-@on_both_loops
-async def test_a_slow_reader_bounds_what_is_buffered_and_gets_everything(side: Side) -> None:
-    async with relaying() as relay:
-        relay.limit(max_message_bytes=1 << 30, write_seconds=QUARTER_HOUR)
-        session = await relay.open()
-        sender, reader = session.client, session.upstream
-        if side is Side.UPSTREAM:
-            sender, reader = reader, sender
-        stream = frame(BINARY, BIG * 16, mask=side is Side.CLIENT)
-        taken = await stall(session, side, stream)
-        stats = relay.engine.stats(session.id)
-        forwarded = stats.bytes_to_upstream + stats.bytes_to_client
-        tunnel = relay.engine._tunnels[session.id]
-        end_ = tunnel.upstream if side is Side.CLIENT else tunnel.client
-        # One read beyond the mark is the most that an end may be handed: 256 KiB on either loop.
-        assert end_.transport.get_write_buffer_size() <= WRITE_BUFFER_HIGH_BYTES + 262_144
-        assert forwarded <= taken
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(sender.send(stream[taken:]))
-            assert await reader.exactly(len(stream)) == stream
-        await session.end()
-
-
-# Hostile peers
 
 GOOD = frame(TEXT, b"good", mask=True)
 LIMITED = {"max_message_bytes": 1000, "max_fragments": 5, "max_control_frames_per_second": 10}
@@ -185,17 +157,3 @@ async def test_what_a_listener_must_do_is_enough() -> None:
         await session.client.send(b"\xff\xff")
         await session.events.over()
         session.drop()
-
-
-@on_both_loops
-async def test_a_peer_of_tiny_frames_waits_for_its_turn_and_loses_nothing() -> None:
-    tiny = frame(BINARY, b"", mask=True) * 200_000
-    async with relaying() as relay:
-        flooding, other = await relay.open(), await relay.open()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(flooding.client.send(tiny))
-            received = tasks.create_task(flooding.upstream.exactly(len(tiny)))
-            await other.client.send(frame(TEXT, b"me too", mask=True))
-            assert (await other.upstream.frame()).payload == b"me too"
-        assert received.result() == tiny
-        assert relay.engine.stats(flooding.id).messages_to_upstream == 200_000

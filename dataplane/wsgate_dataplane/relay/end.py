@@ -1,0 +1,162 @@
+"""The connection to one peer of a session, as an asyncio protocol: what it sends goes to the other."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wsgate_dataplane.frames.scanner import Scanner
+from wsgate_dataplane.relay.engine import Side
+
+if TYPE_CHECKING:
+    from wsgate_dataplane.relay.tunnel import Tunnel
+
+CROWDED_READ_BYTES = 8192
+CROWDED_MESSAGES = 1000
+"""More messages than that in one read of more than these bytes, and the peer waits for a turn of the loop."""
+
+
+class End(asyncio.Protocol):
+    """The connection to one peer: what it sends is scanned and written to `other`."""
+
+    __slots__ = (
+        "_clock",
+        "_feed",
+        "bytes_forwarded",
+        "has_eof",
+        "is_lost",
+        "is_shut",
+        "last_ping",
+        "last_seen",
+        "other",
+        "pending_close",
+        "scanner",
+        "side",
+        "stuck_bytes",
+        "stuck_since",
+        "transport",
+        "tunnel",
+    )
+    other: "End"
+
+    def __init__(
+        self,
+        tunnel: "Tunnel",
+        side: Side,
+        transport: asyncio.Transport,
+        scanner: Scanner,
+        clock: Callable[[], float],
+    ) -> None:
+        self.tunnel = tunnel
+        self.side = side
+        self.transport = transport
+        self.scanner = scanner
+        self._clock = clock
+        self._feed = scanner.feed
+        self.bytes_forwarded = 0
+        self.last_seen = self.last_ping = clock()
+        self.has_eof = False
+        """The peer has shut its writing side."""
+        self.is_lost = False
+        """The transport is closed."""
+        self.is_shut = False
+        """FIN has been sent to the peer: nothing more can be said to it."""
+        self.pending_close: bytes | None = None
+        """Our Close towards this peer, waiting for a frame boundary."""
+        self.stuck_since: float | None = None
+        self.stuck_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """The hot path: nothing here may cost more than it must."""
+        if len(data) > CROWDED_READ_BYTES:
+            self._crowded(data)
+        else:
+            self._forward(data)
+
+    def _crowded(self, data: bytes) -> None:
+        """One large read can hold a hundred thousand tiny frames, and the loop reads on while more is there:
+        after such a read this peer waits for a turn, so that others, and their revocations, get theirs.
+        """
+        before = self.scanner.messages
+        self._forward(data)
+        if self.scanner.messages - before > CROWDED_MESSAGES and self.is_readable:
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        if self.other.stuck_since is None and self.is_readable:
+            self.transport.resume_reading()
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the transport may be told to read or not to."""
+        return self._feed is not _drop and not self.is_lost and not self.transport.is_closing()
+
+    def _forward(self, data: bytes) -> None:
+        out = self._feed(data)
+        if out:
+            self.last_seen = self._clock()
+            self.bytes_forwarded += len(out)
+            self.other.transport.write(out)
+        if self.scanner.is_stopped and self._feed is not _drop:
+            self.tunnel.scanner_stopped(self)
+
+    def finish_frame(self) -> None:
+        """Forward no more from this peer than what is missing of the frame that it is in."""
+        self._feed = self.scanner.finish_frame
+
+    def mute(self) -> None:
+        """Forward nothing more from this peer, but keep reading to see its FIN."""
+        self._feed = _drop
+        if not self.is_lost and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def eof_received(self) -> bool:
+        self.has_eof = True
+        self.tunnel.end_of_stream(self)
+        # TLS has no half-close and warns of a protocol that asks for one.
+        return self.transport.can_write_eof()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost = True
+        if exc is not None:
+            self.tunnel.is_clean = False
+        self.other.mute()
+        self.tunnel.end_of_stream(self)
+
+    def pause_writing(self) -> None:
+        self.stuck_since = self._clock()
+        self.stuck_bytes = self.transport.get_write_buffer_size()
+        self.other.pause_source()
+        self.tunnel.reschedule()
+
+    def resume_writing(self) -> None:
+        self.stuck_since = None
+        # What it sent meanwhile was not read: its silence counts from here.
+        self.other.last_seen = self._clock()
+        if not self.other.is_lost and not self.other.transport.is_closing():
+            self.other.transport.resume_reading()
+
+    def pause_source(self) -> None:
+        """Stop reading from this peer: the other one cannot take more."""
+        if self.is_readable:
+            self.transport.pause_reading()
+
+    def shut(self) -> None:
+        """Send FIN behind what is buffered; TLS has no half-close, so there it is the whole close."""
+        if self.is_lost or self.transport.is_closing():
+            return
+        self.is_shut = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+    def say(self, frame: Callable[[bytes | None], bytes]) -> None:
+        """Write a frame of ours to this peer; the caller has made sure of the boundary."""
+        if not self.is_lost and not self.transport.is_closing():
+            self.transport.write(frame(os.urandom(4) if self.side is Side.UPSTREAM else None))
+
+
+def _drop(data: bytes) -> bytes:
+    return b""
