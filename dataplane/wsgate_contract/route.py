@@ -407,6 +407,11 @@ class Route(RoutePolicy):
 
     namespace: str = Field(min_length=1, max_length=63, description="Namespace of the WsRoute.")
     name: str = Field(min_length=1, max_length=253, description="Name of the WsRoute.")
+    destinations: Literal["Any", "Restricted"] = Field(
+        default="Any",
+        description="Restricted: a tenant's; a name outside its own namespace's Services must lead to a public "
+        "address.",
+    )
 
     @property
     def key(self) -> str:

@@ -1,6 +1,6 @@
 """The environment becomes settings, or one line for each fault."""
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -63,6 +63,21 @@ def test_no_trusted_proxies_differs_from_none_being_told(value: str | None, netw
     assert Settings.load(environ).wsgate_trusted_proxies == networks
 
 
+def test_a_pods_surroundings_are_lists_of_addresses_and_networks() -> None:
+    environ = {
+        "WSGATE_POD_IP": "10.244.0.7, fd00::7",
+        "WSGATE_ALLOW_CIDRS": "10.20.0.0/16,fd00::/8",
+        "WSGATE_CLUSTER_DOMAIN": "Corp.Example",
+    }
+    settings = Settings.load(environ)
+    assert settings.wsgate_pod_ip == (ip_address("10.244.0.7"), ip_address("fd00::7"))
+    assert settings.wsgate_allow_cidrs == (ip_network("10.20.0.0/16"), ip_network("fd00::/8"))
+    assert settings.wsgate_cluster_domain == "corp.example"
+    bare = Settings.load({})
+    assert (bare.wsgate_pod_ip, bare.wsgate_allow_cidrs) == ((), ())
+    assert bare.wsgate_cluster_domain == "cluster.local"
+
+
 def test_every_fault_is_told_at_once_and_with_the_fix() -> None:
     environ = {
         "WS_IDLE_TIMEOUT_SECONDS": "abc",
@@ -93,6 +108,9 @@ def test_every_fault_is_told_at_once_and_with_the_fix() -> None:
         ("WS_ALLOWED_ORIGINS", "https://a.example/", "expected a list of origins"),
         ("WSGATE_TRUSTED_PROXIES", "10.0.0.1/8", "has host bits set"),
         ("WSGATE_TRUSTED_PROXIES", "all", "expected networks"),
+        ("WSGATE_ALLOW_CIDRS", "10.0.0.0/99", "expected networks"),
+        ("WSGATE_POD_IP", "10.0.0.0/8", "expected addresses"),
+        ("WSGATE_CLUSTER_DOMAIN", ".cluster.local", "expected a domain"),
     ],
 )
 def test_a_value_that_could_not_work_is_refused(name: str, value: str, words: str) -> None:

@@ -82,3 +82,11 @@ def test_private_networks_are_read_as_a_list() -> None:
     assert [str(network) for network in settings.allow_cidrs] == ["10.0.0.0/8", "fd00::/8"]
     with pytest.raises(ValidationError):
         ClusterSettings.load({**NAMESPACE, "WSGATE_ALLOW_CIDRS": "10.0.0.0/99"})
+
+
+def test_the_clusters_domain_has_its_usual_default() -> None:
+    assert ClusterSettings.load(NAMESPACE).cluster_domain == "cluster.local"
+    named = {**NAMESPACE, "WSGATE_CLUSTER_DOMAIN": "corp.example"}
+    assert ClusterSettings.load(named).cluster_domain == "corp.example"
+    with pytest.raises(ValidationError):
+        ClusterSettings.load({**NAMESPACE, "WSGATE_CLUSTER_DOMAIN": "cluster.local."})

@@ -1,7 +1,7 @@
 """A route made ready to serve: the environment's defaults filled in, everything costly built once."""
 
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wsgate_contract.route import Route, UpstreamTLS
@@ -12,6 +12,7 @@ from wsgate_dataplane.routing.table import RouteTable
 from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.snapshot.files import InvalidRoute, RoutesFile
 from wsgate_dataplane.upstreams.dial import Target
+from wsgate_dataplane.upstreams.resolve import ANYWHERE, Destinations
 
 
 @dataclass(frozen=True)
@@ -54,25 +55,35 @@ class Catalogue:
         return {each.provider_id for serving in self.servings.values() for each in serving.providers}
 
 
-def build_catalogue(file: RoutesFile, previous: Catalogue, settings: Settings) -> Catalogue:
+def build_catalogue(
+    file: RoutesFile, previous: Catalogue, settings: Settings, destinations: Destinations = ANYWHERE
+) -> Catalogue:
     """A route that cannot be served keeps its last good form; without one its prefix is answered 503."""
     servings: dict[str, Serving] = {}
     refused = list(file.invalid)
     for route in file.routes:
         old = previous.servings.get(route.key)
         try:
-            servings[route.key] = old if old is not None and old.route == route else make_serving(route, settings)
+            if old is None or old.route != route:
+                old = make_serving(route, settings, destinations)
+            servings[route.key] = old
         except Exception as error:  # noqa: BLE001  # whatever one tenant's route does, the others' are served
             refused.append(InvalidRoute(route.key, route.to_document(), str(error)))
     placeholders: list[Route] = []
     for invalid in refused:
-        if old := previous.servings.get(invalid.key):
+        old = previous.servings.get(invalid.key)
+        if old is not None and _may_stand_in(old, invalid):
             servings[invalid.key] = old
         elif placeholder := _placeholder(invalid):
             placeholders.append(placeholder)
     routes = [serving.route for serving in servings.values()]
     table = RouteTable.build([*routes, *placeholders])
     return Catalogue(table, servings, file.version, tuple(refused))
+
+
+def _may_stand_in(old: Serving, invalid: InvalidRoute) -> bool:
+    """A form from before the route was Restricted may lead to where it must not lead any more."""
+    return old.route.destinations == "Restricted" or invalid.document.get("destinations") != "Restricted"
 
 
 def _placeholder(invalid: InvalidRoute) -> Route | None:
@@ -89,10 +100,11 @@ def _placeholder(invalid: InvalidRoute) -> Route | None:
     return None
 
 
-def make_serving(route: Route, settings: Settings) -> Serving:
+def make_serving(route: Route, settings: Settings, destinations: Destinations = ANYWHERE) -> Serving:
     """Fill in the environment's defaults; a route's own field wins.
 
-    Raises ValueError for an upstream that cannot be dialled, OSError for a CA bundle that is not PEM.
+    Raises ValueError for an upstream that cannot be dialled, and for upstreams none of which may be; OSError
+    for a CA bundle that is not PEM.
     """
     timeouts, limits = route.timeouts, route.limits
     idle = timeouts.idle_seconds or settings.ws_idle_timeout_seconds
@@ -111,7 +123,7 @@ def make_serving(route: Route, settings: Settings) -> Serving:
         ),
         origins=route.origins or settings.ws_allowed_origins,
         exact_hosts=exact,
-        targets=tuple(_targets(route)),
+        targets=_targets(route, destinations),
         passed_headers=passed_headers(route),
     )
 
@@ -120,7 +132,9 @@ def _providers(route: Route, settings: Settings) -> tuple[ProviderConfig, ...]:
     if route.auth.mode == "Anonymous":
         return ()
     if route.auth.providers:
-        return tuple(from_contract(provider, route.namespace) for provider in route.auth.providers)
+        is_restricted = route.destinations == "Restricted"
+        providers = route.auth.providers
+        return tuple(from_contract(each, route.namespace, is_restricted=is_restricted) for each in providers)
     if settings.jwks_url is None:
         return ()
     environment = ProviderConfig(
@@ -136,12 +150,16 @@ def _providers(route: Route, settings: Settings) -> tuple[ProviderConfig, ...]:
     return (environment,)
 
 
-def _targets(route: Route) -> Iterable[tuple[Target, int]]:
-    context: ssl.SSLContext | None = None
-    for target in route.targets:
-        if target.url.startswith("wss:") and context is None:
-            context = upstream_context(route.upstream_tls)
-        yield Target.from_url(target.url, context, route.upstream_tls.server_name), target.weight
+def _targets(route: Route, destinations: Destinations) -> tuple[tuple[Target, int], ...]:
+    reach = destinations.reach_of(route.namespace if route.destinations == "Restricted" else None)
+    is_encrypted = any(each.url.startswith("wss:") for each in route.targets)
+    context = upstream_context(route.upstream_tls) if is_encrypted else None
+    name = route.upstream_tls.server_name
+    targets = tuple((Target.from_url(each.url, context, name, reach), each.weight) for each in route.targets)
+    refusals = [target.refusal for target, _ in targets]
+    if all(refusals):
+        raise ValueError(f"upstream: {'; '.join(filter(None, refusals))}")
+    return targets
 
 
 def upstream_context(tls: UpstreamTLS) -> ssl.SSLContext:

@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from wsgate_contract.route import Algorithm
 from wsgate_dataplane.admission.wording import expected, shown
@@ -29,7 +32,14 @@ UNKNOWN_KID_COOLDOWN_SECONDS = 30
 FAILURE_COOLDOWN_SECONDS = 5
 
 Clock = Callable[[], float]
-SessionFactory = Callable[[], aiohttp.ClientSession]
+SessionFactory = Callable[[AbstractResolver | None], aiohttp.ClientSession]
+
+
+class Reach(Protocol):
+    """Where the fetches of one provider may lead."""
+
+    async def resolve(self, host: str) -> Sequence[str]:
+        """The addresses to connect to; raises Refused where there is none, OSError, UnicodeError."""
 
 
 class KeySource(Protocol):
@@ -65,9 +75,36 @@ class FetchError(Exception):
     """The document could not be had; the text says why."""
 
 
-def make_session() -> aiohttp.ClientSession:
-    """A client without proxies from the environment, cookies and decompression."""
+class _CheckedResolver(AbstractResolver):
+    """Gives aiohttp the addresses that the reach has checked, so that it connects to these very ones."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """See AbstractResolver; raises Refused too."""
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in await self._reach.resolve(host)
+        ]
+
+    async def close(self) -> None:
+        """See AbstractResolver."""
+
+
+def make_session(resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
+    """A client without proxies from the environment, cookies and decompression; resolver None: aiohttp's own."""
     return aiohttp.ClientSession(
+        connector=None if resolver is None else aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False),
         timeout=aiohttp.ClientTimeout(total=FETCH_SECONDS_MAX),
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -83,15 +120,20 @@ class Location:
     uri: str | None
     issuer: str | None = None
     ca_bundle: str | None = None
+    reach: Reach | None = None
+    """None: anywhere."""
 
     async def fetch(self, session_factory: SessionFactory) -> KeySet:
         """Raises FetchError; a session per fetch, since fetches are minutes apart."""
+        resolver = None if self.reach is None else _CheckedResolver(self.reach)
         try:
-            async with session_factory() as session:
+            async with session_factory(resolver) as session:
                 uri = self.uri or await self._discover(session)
                 return KeySet.from_json(await self._read(session, uri))
         except TimeoutError as error:
             raise FetchError(f"no answer in {FETCH_SECONDS_MAX} s") from error
+        except Refused as refused:
+            raise FetchError(refused.detail) from refused
         except (JWKSError, StrictJSONError) as error:
             raise FetchError(str(error)) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -112,7 +154,12 @@ class Location:
         return uri
 
     async def _read(self, session: aiohttp.ClientSession, url: str) -> bytes:
-        async with session.get(url, ssl=self._tls, allow_redirects=False) as response:
+        parsed = URL(url)
+        host = parsed.raw_host or ""
+        if self.reach is not None and (":" in host or host.replace(".", "").isdigit()):
+            # What looks like this to aiohttp it connects to without asking the resolver.
+            await self.reach.resolve(host)
+        async with session.get(parsed, ssl=self._tls, allow_redirects=False) as response:
             if response.status != 200:
                 raise FetchError(f"{url}: expected status 200, found {response.status}")
             data = bytearray()

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -17,6 +17,7 @@ from wsgate_dataplane.identity.jwks import (
     InlineKeys,
     KeySource,
     Location,
+    Reach,
     SessionFactory,
     make_session,
 )
@@ -55,6 +56,8 @@ class ProviderConfig:
     algorithms: tuple[str, ...]
     scope: str
     """Namespace of the route, or root."""
+    is_restricted: bool = False
+    """Whether its keys are fetched only from where a Restricted route of the scope may lead."""
 
     @cached_property
     def provider_id(self) -> str:
@@ -62,7 +65,7 @@ class ProviderConfig:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-def from_contract(provider: Provider, scope: str) -> ProviderConfig:
+def from_contract(provider: Provider, scope: str, *, is_restricted: bool) -> ProviderConfig:
     """The provider of a route in the namespace scope."""
     return ProviderConfig(
         issuer=provider.issuer,
@@ -73,21 +76,31 @@ def from_contract(provider: Provider, scope: str) -> ProviderConfig:
         authorized_parties=provider.authorized_parties,
         algorithms=provider.algorithms,
         scope=scope,
+        is_restricted=is_restricted,
     )
 
 
+def _anywhere(namespace: str | None) -> Reach | None:
+    return None
+
+
 class Providers:
-    """The key sources of all providers in use; they outlive reloads of the routes."""
+    """The key sources of all providers in use; they outlive reloads of the routes.
+
+    reach_of says where keys are fetched for a Restricted route of a namespace, or for any other route (None).
+    """
 
     def __init__(
         self,
         ttl_seconds: float,
         clock: Clock = time.monotonic,
         session_factory: SessionFactory = make_session,
+        reach_of: Callable[[str | None], Reach | None] = _anywhere,
     ) -> None:
         self._ttl_seconds = ttl_seconds
         self._clock = clock
         self._session_factory = session_factory
+        self._reach_of = reach_of
         self._sources: dict[str, KeySource] = {}
 
     async def verify(self, token: UnverifiedToken, candidates: Sequence[ProviderConfig]) -> ProviderConfig:
@@ -141,7 +154,8 @@ class Providers:
     def _make_source(self, provider: ProviderConfig) -> KeySource:
         if provider.jwks_inline is not None:
             return InlineKeys(provider.jwks_inline)
-        location = Location(provider.jwks_uri, provider.issuer, provider.ca_bundle)
+        reach = self._reach_of(provider.scope if provider.is_restricted else None)
+        location = Location(provider.jwks_uri, provider.issuer, provider.ca_bundle, reach)
         return FetchedKeys(location, self._ttl_seconds, self._clock, self._session_factory)
 
 

@@ -58,6 +58,7 @@ class Reason(StrEnum):
     REVOCATION_STALE = "revocation-stale"
     UNEXPECTED = "unexpected"
     # The upstream and the peers.
+    UPSTREAM_NOT_PERMITTED = "upstream-not-permitted"
     UPSTREAM_UNREACHABLE = "upstream-unreachable"
     UPSTREAM_TIMEOUT = "upstream-timeout"
     UPSTREAM_REFUSED_UPGRADE = "upstream-refused-upgrade"
@@ -252,6 +253,11 @@ OUTCOMES: dict[Reason, Outcome] = {
         "error",
         0x83,
         3,
+    ),
+    Reason.UPSTREAM_NOT_PERMITTED: _bad_upstream(
+        502,
+        "Point the route at a Service of its namespace or at a public address, have the private network added to "
+        "WSGATE_ALLOW_CIDRS, or create the route in the root namespace.",
     ),
     Reason.UPSTREAM_UNREACHABLE: _bad_upstream(502, "Check that the upstream listens at the route's URL."),
     Reason.UPSTREAM_TIMEOUT: _bad_upstream(

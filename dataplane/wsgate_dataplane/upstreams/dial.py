@@ -1,6 +1,7 @@
 """Connect to an upstream and have it answer 101, before the client is answered."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.upstreams.answer import ANSWER_BYTES_MAX, Answer, Offer, read_answer
+from wsgate_dataplane.upstreams.resolve import Reach, address_of
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,17 @@ class Target:
     host_header: str
     tls: ssl.SSLContext | None
     server_name: str | None
+    reach: Reach | None = None
+    """What the host leads to is checked by it at each dial; None: it may be dialled as it is."""
 
     @classmethod
-    def from_url(cls, url: str, tls: ssl.SSLContext | None = None, server_name: str | None = None) -> "Target":
+    def from_url(
+        cls,
+        url: str,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
+        reach: Reach | None = None,
+    ) -> "Target":
         """tls is needed for wss:// only; server_name defaults to the URL's host.
 
         Raises ValueError for a URL without a host or with an impossible port.
@@ -36,7 +46,17 @@ class Target:
             raise ValueError(f"{url}: no host")
         port = parts.port or (443 if parts.scheme == "wss" else 80)
         context = tls if parts.scheme == "wss" else None
-        return cls(url, host, port, parts.netloc, context, (server_name or host) if context else None)
+        address = address_of(host)
+        if reach is not None and address is not None and reach.refusal(address) is None:
+            # An address stays what it is.
+            reach = None
+        return cls(url, host, port, parts.netloc, context, (server_name or host) if context else None, reach)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why it can never be dialled; None also where that is known at the dial only."""
+        address = address_of(self.host)
+        return None if self.reach is None or address is None else self.reach.refusal(address)
 
 
 class Upgraded(NamedTuple):
@@ -60,9 +80,7 @@ async def dial(
     timer = loop.call_later(handshake_seconds, reader.time_out)
     try:
         async with asyncio.timeout(min(connect_seconds, handshake_seconds)):
-            transport, _ = await loop.create_connection(
-                lambda: reader, target.host, target.port, ssl=target.tls, server_hostname=target.server_name
-            )
+            transport = await _connect(target, reader)
         transport.write(head)
         answer = read_answer(await reader.head, offer)
     except TimeoutError as error:
@@ -79,6 +97,22 @@ async def dial(
     finally:
         timer.cancel()
     return Upgraded(transport, reader.early, answer)
+
+
+async def _connect(target: Target, reader: "_AnswerReader") -> asyncio.Transport:
+    loop = asyncio.get_running_loop()
+    hosts = (target.host,) if target.reach is None else await target.reach.resolve(target.host)
+
+    async def connect(host: str) -> asyncio.Transport:
+        transport, _ = await loop.create_connection(
+            lambda: reader, host, target.port, ssl=target.tls, server_hostname=target.server_name
+        )
+        return transport
+
+    for host in hosts[:-1]:
+        with contextlib.suppress(OSError):
+            return await connect(host)
+    return await connect(hosts[-1])
 
 
 def head_bytes(target: str, headers: Sequence[tuple[str, str]]) -> bytes:

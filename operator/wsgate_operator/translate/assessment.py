@@ -8,7 +8,7 @@ from wsgate_contract.route import Route, RoutePolicy
 from wsgate_operator.resources.metadata import Metadata, parse_date_time
 from wsgate_operator.resources.tokenrevocation import TokenRevocation
 from wsgate_operator.resources.wsroute import WsRoute
-from wsgate_operator.translate.destinations import forbidden_destination
+from wsgate_operator.translate.destinations import destinations_of, forbidden_destination
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.revocations import invalidity_of_revocation, record_of
 from wsgate_operator.translate.unsupported import warnings_of
@@ -58,7 +58,12 @@ class Assessments:
         return AssessedRoute(
             source=route,
             age=age_of(route.metadata),
-            rendered=Route(namespace=namespace, name=route.metadata.name, **policy),
+            rendered=Route(
+                namespace=namespace,
+                name=route.metadata.name,
+                destinations=destinations_of(namespace, options),
+                **policy,
+            ),
             fault=invalidity_of(route.spec, options),
             forbidden=forbidden_destination(route.spec, namespace, options),
             warnings=warnings_of(route.spec),

@@ -6,6 +6,7 @@ A name is judged as it is written; what it resolves to is judged by the data pla
 import re
 from collections.abc import Iterator
 from ipaddress import IPv6Address, IPv6Network, ip_address
+from typing import Literal
 
 from wsgate_contract.route import RoutePolicy
 from wsgate_operator.translate.options import Options
@@ -27,7 +28,7 @@ _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
 def forbidden_destination(policy: RoutePolicy, namespace: str, options: Options) -> str | None:
     """Why a route of the namespace may not point where it does, with the way out, or None."""
-    if namespace == options.root_namespace or options.tenant_destinations == "Any":
+    if destinations_of(namespace, options) == "Any":
         return None
     faults = [
         f"{field}: {fault}"
@@ -35,6 +36,12 @@ def forbidden_destination(policy: RoutePolicy, namespace: str, options: Options)
         if (fault := _fault_of_url(url, namespace, options)) is not None
     ]
     return "; ".join(faults) or None
+
+
+def destinations_of(namespace: str, options: Options) -> Literal["Any", "Restricted"]:
+    """What the rendered route says for the data plane to check when it connects."""
+    is_free = namespace == options.root_namespace or options.tenant_destinations == "Any"
+    return "Any" if is_free else "Restricted"
 
 
 def _destinations(policy: RoutePolicy) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
 from wsgate_operator.translate.assessment import Age, AssessedRevocation, AssessedRoute, age_of_key
 from wsgate_operator.translate.contest import contested
-from wsgate_operator.translate.destinations import forbidden_destination
+from wsgate_operator.translate.destinations import destinations_of, forbidden_destination
 from wsgate_operator.translate.host_claims import HostClaims
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.verdict import Kind, Unreadable, Verdict, VerdictReason
@@ -108,8 +108,11 @@ def _kept(last_good: Route | None, claims: HostClaims, options: Options) -> Rout
     """The last accepted version, unless its place is taken or the rules have changed."""
     if last_good is None or contested(last_good, claims, options) is not None:
         return None
-    is_forbidden = forbidden_destination(last_good, last_good.namespace, options) is not None
-    return None if is_forbidden else last_good
+    if forbidden_destination(last_good, last_good.namespace, options) is not None:
+        return None
+    destinations = destinations_of(last_good.namespace, options)
+    is_same = last_good.destinations == destinations
+    return last_good if is_same else last_good.model_copy(update={"destinations": destinations})
 
 
 def _by_key(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:

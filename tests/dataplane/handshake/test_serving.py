@@ -17,6 +17,7 @@ from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.serving import Catalogue, Serving, build_catalogue, make_serving
 from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.snapshot.files import InvalidRoute, RoutesFile
+from wsgate_dataplane.upstreams.resolve import ANYWHERE, Destinations
 
 SETTINGS = Settings.load(
     {
@@ -219,6 +220,62 @@ def test_a_readable_route_that_cannot_be_served_keeps_its_last_good_form(change:
     after = build_catalogue(file_of(route(**change)), before, SETTINGS)
     assert after.servings["shop/chat"] is before.servings["shop/chat"]
     assert after.table.match("any.test", "/chat") == route()
+
+
+CLUSTER = Destinations.in_cluster(SETTINGS, {"KUBERNETES_SERVICE_HOST": "10.96.0.1"})
+
+
+@pytest.mark.parametrize("destinations", ["Any", "Restricted"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "10.96.0.1", "169.254.169.254", "[::ffff:127.0.0.1]"])
+def test_an_upstream_that_may_never_be_dialled_makes_its_route_invalid(host: str, destinations: str) -> None:
+    forbidden = route(upstream=f"ws://{host}:8080", destinations=destinations)
+    catalogue = build_catalogue(file_of(forbidden), Catalogue(), SETTINGS, CLUSTER)
+    assert catalogue.servings == {}
+    assert catalogue.table.match("any.test", "/chat") is not None
+    (invalid,) = catalogue.invalid
+    assert "where the gateway never connects to" in invalid.detail
+    assert "shop/chat" in build_catalogue(file_of(route(upstream=f"ws://{host}")), Catalogue(), SETTINGS).servings
+
+
+def test_a_private_address_is_for_routes_that_are_not_restricted() -> None:
+    private = route(upstream="ws://10.0.0.1")
+    assert build_catalogue(file_of(private), Catalogue(), SETTINGS, CLUSTER).invalid == ()
+    restricted = route(upstream="ws://10.0.0.1", destinations="Restricted")
+    for destinations in (CLUSTER, ANYWHERE):
+        (invalid,) = build_catalogue(file_of(restricted), Catalogue(), SETTINGS, destinations).invalid
+        assert "10.0.0.1 is not public" in invalid.detail
+
+
+def test_of_several_upstreams_a_forbidden_one_is_left_to_the_dial() -> None:
+    upstreams = [{"url": "ws://10.0.0.1"}, {"url": "ws://8.8.8.8"}, {"url": "ws://a.test"}]
+    made = make_serving(route(upstream=None, upstreams=upstreams, destinations="Restricted"), SETTINGS, CLUSTER)
+    forbidden, public, name = (target for target, _ in made.targets)
+    assert (forbidden.refusal is None, public.reach, name.refusal) == (False, None, None)
+    assert name.reach == CLUSTER.reach_of("shop")
+
+
+def test_an_unrestricted_route_outside_a_cluster_is_dialled_without_any_check() -> None:
+    assert [target.reach for target, _ in serving().targets] == [None]
+
+
+def test_a_form_from_before_the_route_was_restricted_is_not_kept() -> None:
+    free = build_catalogue(file_of(route(upstream="ws://10.0.0.1")), Catalogue(), SETTINGS, CLUSTER)
+    restricted = route(upstream="ws://10.0.0.1", destinations="Restricted")
+    assert build_catalogue(file_of(restricted), free, SETTINGS, CLUSTER).servings == {}
+    unknown = file_of(invalid=(unreadable(destinations="Restricted"),))
+    assert build_catalogue(unknown, free, SETTINGS, CLUSTER).servings == {}
+    good = build_catalogue(file_of(route(destinations="Restricted")), Catalogue(), SETTINGS, CLUSTER)
+    for edit in (file_of(restricted), unknown):
+        after = build_catalogue(edit, good, SETTINGS, CLUSTER)
+        assert after.servings["shop/chat"] is good.servings["shop/chat"]
+
+
+def test_a_restricted_routes_own_providers_are_restricted_and_the_environments_is_not() -> None:
+    (own,) = serving(destinations="Restricted", auth={"providers": [PROVIDER]}).providers
+    (free,) = serving(auth={"providers": [PROVIDER]}).providers
+    assert (own.is_restricted, free.is_restricted) == (True, False)
+    assert own.provider_id != free.provider_id
+    assert not serving(destinations="Restricted").providers[0].is_restricted
 
 
 def test_building_leaves_the_previous_catalogue_as_it_was() -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 
 import aiohttp
 import pytest
+from aiohttp.abc import AbstractResolver
 
 from tests.support.jwks import Fault, JWKSServer
 from tests.support.loops import eventually, on_both_loops, turns
@@ -17,6 +18,7 @@ from wsgate_dataplane.identity.jwks import (
     FetchedKeys,
     InlineKeys,
     Location,
+    SessionFactory,
     make_session,
 )
 from wsgate_dataplane.outcomes.refusal import Refused
@@ -36,13 +38,11 @@ class Clock:
         return self.now
 
 
-def hasty_session() -> aiohttp.ClientSession:
+def hasty_session(resolver: AbstractResolver | None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.05))
 
 
-def keys_of(
-    server: JWKSServer, clock: Clock, factory: Callable[[], aiohttp.ClientSession] = make_session
-) -> FetchedKeys:
+def keys_of(server: JWKSServer, clock: Clock, factory: SessionFactory = make_session) -> FetchedKeys:
     return FetchedKeys(Location(server.url), TTL, clock, factory)
 
 
@@ -245,7 +245,7 @@ async def test_a_waiting_client_that_hangs_up_takes_nothing_from_the_others() ->
 
 @on_both_loops
 async def test_an_unforeseen_error_reaches_its_caller_and_has_its_cooldown() -> None:
-    def broken() -> aiohttp.ClientSession:
+    def broken(resolver: AbstractResolver | None) -> aiohttp.ClientSession:
         raise RuntimeError("unforeseen")
 
     clock = Clock()
@@ -286,6 +286,93 @@ async def test_a_discovery_document_of_another_issuer_or_without_keys_is_refused
         keys = FetchedKeys(Location(None, server.base), TTL, Clock())
         assert await kid_or_reason(keys, "old") is Reason.KEYS_UNAVAILABLE
         assert server.requests == 0
+
+
+class Permitted:
+    """A reach in which every host leads to the addresses it is given, all others nowhere."""
+
+    def __init__(self, hosts: Mapping[str, Sequence[str]]) -> None:
+        self._hosts = hosts
+        self.asked: list[str] = []
+
+    async def resolve(self, host: str) -> Sequence[str]:
+        self.asked.append(host)
+        if host not in self._hosts:
+            raise Refused(Reason.UPSTREAM_NOT_PERMITTED, f"{host} is not permitted")
+        return self._hosts[host]
+
+
+@on_both_loops
+async def test_keys_are_fetched_from_the_address_that_was_checked() -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        # Nothing listens at the first one.
+        reach = Permitted({"keys.team-a.svc": ["127.0.0.2", "127.0.0.1"]})
+        place = Location(server.url.replace("127.0.0.1", "keys.team-a.svc"), reach=reach)
+        assert await kid_or_reason(FetchedKeys(place, TTL, Clock()), "old") == "old"
+        assert reach.asked == ["keys.team-a.svc"]
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [("127.0.0.1", "127.0.0.1"), ("keys.test", "keys.test"), ("[::1]", "::1"),
+     ("[::ffff:7f00:1]", "::ffff:7f00:1"), ("[fe80::1%25lo]", "fe80::1%25lo"),
+     ("\u2460\u2461\u2466.0.0.1", "127.0.0.1")],
+)  # fmt: skip
+@on_both_loops
+async def test_keys_are_not_fetched_from_where_the_reach_does_not_lead(host: str, asked: str) -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        reach = Permitted({})
+        keys = FetchedKeys(Location(server.url.replace("127.0.0.1", host), reach=reach), TTL, Clock())
+        with pytest.raises(Refused, match="is not permitted") as refused:
+            await keys.get("old", "RS256")
+        assert refused.value.reason is Reason.KEYS_UNAVAILABLE
+        assert reach.asked == [asked]
+        assert server.requests == 0
+
+
+@pytest.mark.parametrize("host", ["2130706433", "127.1", "0177.0.0.1", "0x7f.0.0.1", "017700000001"])
+@on_both_loops
+async def test_an_address_in_an_odd_spelling_is_checked_or_not_connected_to(host: str) -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        reach = Permitted({})
+        keys = FetchedKeys(Location(server.url.replace("127.0.0.1", host), reach=reach), TTL, Clock())
+        assert await kid_or_reason(keys, "old") is Reason.KEYS_UNAVAILABLE
+        assert reach.asked == [host]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "elsewhere.test", "[::1]"])
+@on_both_loops
+async def test_discovery_cannot_lead_out_of_the_reach(host: str) -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        issuer = server.base.replace("127.0.0.1", "id.test")
+        reach = Permitted({"id.test": ["127.0.0.1"]})
+        server.discovery = {"issuer": issuer, "jwks_uri": server.url.replace("127.0.0.1", host)}
+        keys = FetchedKeys(Location(None, issuer, reach=reach), TTL, Clock())
+        with pytest.raises(Refused, match="is not permitted"):
+            await keys.get("old", "RS256")
+        assert reach.asked == ["id.test", host.strip("[]")]
+        assert server.requests == 0
+
+
+@on_both_loops
+async def test_discovery_within_the_reach_leads_to_the_keys() -> None:
+    async with JWKSServer(OLD.jwks()) as server:
+        issuer = server.base.replace("127.0.0.1", "id.test")
+        reach = Permitted({"id.test": ["127.0.0.1"], "keys.test": ["127.0.0.1"]})
+        server.discovery = {"issuer": issuer, "jwks_uri": server.url.replace("127.0.0.1", "keys.test")}
+        assert await kid_or_reason(FetchedKeys(Location(None, issuer, reach=reach), TTL, Clock()), "old") == "old"
+
+
+@on_both_loops
+async def test_a_name_that_the_reach_cannot_look_up_is_a_failed_fetch() -> None:
+    class Broken:
+        async def resolve(self, host: str) -> Sequence[str]:
+            raise OSError(-2, f"{host}.: Name or service not known")
+
+    keys = FetchedKeys(Location("http://keys.test/", reach=Broken()), TTL, Clock())
+    with pytest.raises(Refused, match=r"keys\.test\.: Name or service not known") as refused:
+        await keys.get("old", "RS256")
+    assert refused.value.reason is Reason.KEYS_UNAVAILABLE
 
 
 def test_inline_keys_answer_without_waiting() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -291,6 +291,7 @@ def test_the_provider_id_covers_every_field() -> None:
     changes: list[dict[str, Any]] = [
         {"issuer": None}, {"jwks_uri": "https://idp/certs"}, {"jwks_inline": None}, {"ca_bundle": "pem"},
         {"audiences": ()}, {"authorized_parties": ("web",)}, {"algorithms": ("RS256",)}, {"scope": "blue"},
+        {"is_restricted": True},
     ]  # fmt: skip
     ids = {replace(CONFIG, **change).provider_id for change in changes}
     assert len(ids | {CONFIG.provider_id}) == len(changes) + 1
@@ -305,7 +306,7 @@ def test_a_contracts_provider_keeps_all_its_rules() -> None:
         authorized_parties=("web",),
         algorithms=("ES256", "EdDSA"),
     )
-    assert from_contract(contract, "blue") == ProviderConfig(
+    assert from_contract(contract, "blue", is_restricted=True) == ProviderConfig(
         issuer=ISSUER,
         jwks_uri="https://idp/certs",
         jwks_inline=None,
@@ -314,7 +315,33 @@ def test_a_contracts_provider_keeps_all_its_rules() -> None:
         authorized_parties=("web",),
         algorithms=("ES256", "EdDSA"),
         scope="blue",
+        is_restricted=True,
     )
+
+
+@on_both_loops
+async def test_only_a_restricted_providers_keys_are_fetched_within_its_scopes_reach() -> None:
+    class Nowhere:
+        async def resolve(self, host: str) -> Sequence[str]:
+            raise Refused(Reason.UPSTREAM_NOT_PERMITTED, f"{host} is not permitted")
+
+    asked: list[str | None] = []
+
+    def reach_of(namespace: str | None) -> Nowhere | None:
+        asked.append(namespace)
+        return None if namespace is None else Nowhere()
+
+    async with JWKSServer(IDP.jwks()) as server:
+        root = replace(CONFIG, jwks_inline=None, jwks_uri=server.url)
+        tenants = replace(root, scope="blue", is_restricted=True)
+        inline = replace(CONFIG, scope="blue", is_restricted=True)
+        providers, token = Providers(600, reach_of=reach_of), parse_compact(IDP.token())
+        assert await providers.verify(token, (root,)) is root
+        with pytest.raises(Refused, match=r"127\.0\.0\.1 is not permitted") as refused:
+            await providers.verify(token, (tenants,))
+        assert refused.value.reason is Reason.KEYS_UNAVAILABLE
+        assert await providers.verify(token, (inline,)) is inline
+        assert asked == [None, "blue"], "inline keys are fetched from nowhere"
 
 
 @on_both_loops

@@ -51,6 +51,20 @@ def test_every_fault_of_a_route_is_assessed_at_once() -> None:
     assert "a.b.svc is a Service of namespace" in (verdict.forbidden or "")
 
 
+def test_a_tenants_route_is_rendered_as_restricted_unless_anywhere_is_allowed() -> None:
+    tenants = wsroute("t", namespace="shop", hostnames=["shop.test"], upstream="ws://chat.shop.svc")
+    objects = [tenants, wsroute("r", namespace="platform")]
+
+    def rendered(options: Options) -> dict[str, str]:
+        routes = translate(objects, replace(options, has_environment_provider=True)).routes
+        return {route.key: route.destinations for route in routes}
+
+    restricted = {"shop/t": "Restricted", "platform/r": "Any"}
+    assert rendered(TENANTS) == restricted
+    assert rendered(replace(TENANTS, tenant_destinations="OwnNamespaceAndPublic")) == restricted
+    assert rendered(replace(TENANTS, tenant_destinations="Any")) == {"shop/t": "Any", "platform/r": "Any"}
+
+
 def test_undated_objects_are_younger_than_dated_ones_and_by_name() -> None:
     dated = age_of(wsroute("z", created="2026-01-01T00:00:00Z").metadata)
     undated = age_of(wsroute("a").metadata)

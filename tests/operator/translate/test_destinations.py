@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.operator.objects import wsroute
-from wsgate_operator.translate.destinations import forbidden_destination
+from wsgate_operator.translate.destinations import destinations_of, forbidden_destination
 from wsgate_operator.translate.options import Options
 
 PUBLIC = Options(
@@ -284,3 +284,9 @@ def test_no_arrangement_of_pieces_reaches_another_namespace(pieces: list[str]) -
         # Permitted: then no reader of URLs finds the other namespace's Service in it.
         authority = host.split("/")[0].split("?")[0]
         assert not authority.split(":")[0].rstrip(".").endswith(("platform", "platform.svc", "svc.cluster.local"))
+
+
+def test_the_data_plane_is_told_whose_addresses_to_check() -> None:
+    anywhere = replace(PUBLIC, tenant_destinations="Any")
+    assert destinations_of("team-a", PUBLIC) == destinations_of("team-a", OWN) == "Restricted"
+    assert destinations_of("platform", OWN) == destinations_of("team-a", anywhere) == "Any"

@@ -1,5 +1,7 @@
 """The oldest takes its place first; what is held comes before all, what is known counts once."""
 
+from dataclasses import replace
+
 from tests.operator.objects import STANDALONE, wsroute
 from wsgate_operator.translate.assessment import Assessments
 from wsgate_operator.translate.placement import Placement, place_routes
@@ -28,3 +30,13 @@ def test_an_object_that_is_there_is_neither_unreadable_nor_held() -> None:
         ("default/a", "Accepted"),
         ("default/u", "Invalid"),
     ]
+
+
+def test_a_kept_version_is_restricted_by_the_rules_of_today() -> None:
+    free = Assessments().of_route(wsroute("a", upstream="ws://chat.default.svc"), STANDALONE).rendered
+    tenants = replace(STANDALONE, root_namespace="platform", tenant_destinations="OwnNamespace")
+    for before, options, now in ((free, tenants, "Restricted"), (free, STANDALONE, "Any")):
+        placement = Placement(options, (), [("WsRoute", "default/a")])
+        (kept,), _ = place_routes((), placement, {"default/a": before}, {})
+        assert (before.destinations, kept.destinations) == ("Any", now)
+        assert kept.model_copy(update={"destinations": "Any"}) == before
