@@ -2,23 +2,30 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import Metric
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from wsgate_dataplane.outcomes.table import OUTCOMES
-from wsgate_dataplane.settings import NOT_ACTED_ON, SECRETS, Settings
+from wsgate_contract.rendered import Content
+from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
+from wsgate_dataplane.settings import NOT_ACTED_ON, Settings
 from wsgate_dataplane.telemetry.metrics import Metrics
-from wsgate_operator.settings import OperatorSettings
+from wsgate_operator.settings import ClusterSettings, OperatorSettings
+from wsgate_operator.sinks.revocation_log.plan import Damage
+from wsgate_operator.telemetry.metrics import KINDS
+from wsgate_operator.telemetry.metrics import Metrics as OperatorMetrics
 from wsgate_operator.translate.unsupported import IGNORED, REFUSED
 
 REFERENCE = Path(__file__).parent / "reference"
 COMMAND = "python docs/generate.py"
 NOTICE = f"<!-- Made by `{COMMAND}`; change the code it is made from, then run that. -->"
-LABEL_VALUES_SHOWN_MAX = 4
 
 OUTCOMES_INTRO = """\
 Every refusal and every close has one reason from this closed table. It stands in the log line, in the label
@@ -31,16 +38,46 @@ Each process reads its environment once, at the start; a change needs a restart.
 All faults are reported at once, one line each. A setting marked *secret* may instead be read from the file that
 `<NAME>_FILE` names, and its value is never printed. A route's own field wins over the environment."""
 
-OPERATOR_INTRO = "`wsgate standalone` reads these too: it holds the operator's translation and the data plane."
+CLUSTER_INTRO = """\
+For `python -m wsgate_operator`. The API server is found by `KUBECONFIG`, else by the pod's service account, else
+by `~/.kube/config`. Redis is the first that is given of `WSGATE_REVOCATION_REDIS_URL_FILE`,
+`WSGATE_REVOCATION_REDIS_URL`, `REDIS_URL_FILE` and `REDIS_URL`."""
+
+STANDALONE_INTRO = """\
+`wsgate standalone` reads these beside the data plane's. There a route may point anywhere, and what the admin API
+revokes is kept in `--state-dir` instead of Redis."""
+
+REDIS_INTRO = """\
+`redis://[user:password@]host[:port][/db]`, or `rediss://` for TLS. Special characters in user and password must
+be percent-encoded. With `rediss://` these options may follow a question mark: `ssl_ca_certs`, `ssl_certfile` and
+`ssl_keyfile` (files in the container), and `ssl_check_hostname`. The operator and the data plane each have
+[a user of their own](redis.md#users)."""
 
 NOT_YET_INTRO = """\
 Fields of a WsRoute's spec that this version does not act on. Where ignoring one would make a session less strict
 than it was asked to be, the route is refused."""
 
 METRICS_INTRO = """\
-Served at `/metrics` of the admin listener. The first thirteen keep the names of the original gateway. Label
-values come from closed sets and exist from the start, so that `rate()` sees the first event. Retries, circuit
-breaker, health probes and rate limits do not exist in this version: their five families stay at zero."""
+Served at `/metrics` of the admin listener, port 9090 of a pod. [Operate](../howto/operate.md#alerts) says what
+to alert on."""
+
+DATA_PLANE_METRICS_INTRO = """\
+The first thirteen keep the names of the original gateway. Label values come from closed sets and exist from the
+start, so that `rate()` sees the first event. Retries, circuit breaker, health probes and rate limits do not exist
+in this version: their five families stay at zero."""
+
+OPERATOR_METRICS_INTRO = """\
+A series with labels begins with its first event. `wsgate_operator_redis_up` is absent where no Redis is
+configured."""
+
+OPERATOR_LABELS: Mapping[str, str] = {
+    "verb": "`list`, `watch`, `get`",
+    "outcome": "status code, or `unanswered`",
+    "accepted": "`true`, `false`",
+    "kind": ", ".join(f"`{kind}`" for kind in KINDS),
+    "content": ", ".join(f"`{content}`" for content in get_args(Content)),
+    "why": ", ".join(f"`{damage}`" for damage in Damage),
+}
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -76,30 +113,42 @@ def outcomes() -> str:
 def configuration() -> str:
     """The settings of both components."""
     parts = [CONFIGURATION_INTRO, "## Data plane", settings_table(Settings)]
-    parts += ["## Operator", OPERATOR_INTRO, settings_table(OperatorSettings)]
+    parts += ["## Operator in a cluster", CLUSTER_INTRO, settings_table(ClusterSettings)]
+    parts += ["## Operator in standalone mode", STANDALONE_INTRO, settings_table(OperatorSettings)]
+    parts += ["## The URL of a Redis", REDIS_INTRO]
     return page("Configuration", *parts)
 
 
 def settings_table(settings: type[BaseSettings]) -> str:
     """One row for each field of a settings class."""
-    prefix = settings.model_config.get("env_prefix", "")
     rows = (
-        (f"`{prefix}{name.upper()}`", default(field), allowed(field), meaning(settings, name, field))
+        (f"`{variable(settings, name)}`", default(field), allowed(field), meaning(settings, name, field))
         for name, field in settings.model_fields.items()
     )
     return table(("Name", "Default", "Allowed", "Meaning"), rows)
 
 
+def variable(settings: type[BaseSettings], name: str) -> str:
+    """The environment variable that a field is read from."""
+    if settings is ClusterSettings and name == "redis_url":
+        return "WSGATE_REVOCATION_REDIS_URL"
+    return f"{settings.model_config.get('env_prefix', '')}{name.upper()}"
+
+
 def default(field: FieldInfo) -> str:
     """A field's default as it would be written in the environment."""
     value = field.get_default(call_default_factory=True, validated_data={})
-    if value is None or value in ((), ""):
+    if value in (None, PydanticUndefined, (), ""):
         return "unset"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     return f"`{','.join(map(str, value)) if isinstance(value, tuple) else value}`"
 
 
 def allowed(field: FieldInfo) -> str:
     """A field's choices or bounds."""
+    if field.annotation is bool:
+        return "`true`, `false`"
     if get_origin(field.annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
     bounds: dict[str, Any] = {}
@@ -111,7 +160,7 @@ def allowed(field: FieldInfo) -> str:
 def meaning(settings: type[BaseSettings], name: str, field: FieldInfo) -> str:
     """A field's description, and what else there is to know of it."""
     text = field.description or ""
-    if settings is Settings and name in SECRETS:
+    if SecretStr in get_args(field.annotation):
         text = text.replace("Secret.", "*Secret.*")
     if settings is Settings and name in NOT_ACTED_ON:
         text += f" *Not acted on yet: {NOT_ACTED_ON[name]}.*"
@@ -119,19 +168,46 @@ def meaning(settings: type[BaseSettings], name: str, field: FieldInfo) -> str:
 
 
 def metrics() -> str:
-    """Every metric family with its labels."""
+    """Every metric family of both components."""
+    parts = [METRICS_INTRO, "## Data plane", DATA_PLANE_METRICS_INTRO, data_plane_metrics()]
+    parts += ["## Operator", OPERATOR_METRICS_INTRO, operator_metrics()]
+    return page("Metrics", *parts)
+
+
+def data_plane_metrics() -> str:
+    """The families with the labels and values that they have from the start."""
     rows = []
     for family in Metrics().registry.collect():
-        name = f"{family.name}_total" if family.type == "counter" else family.name
         values: dict[str, list[str]] = {}
         for sample in family.samples:
             for label, value in sample.labels.items():
                 values.setdefault(label, []).append(value)
         values.pop("le", None)
-        rows.append(
-            (f"`{name}`", family.type, "; ".join(map(label_text, values, values.values())), family.documentation)
-        )
-    return page("Metrics", METRICS_INTRO, table(("Name", "Type", "Labels", "Meaning"), rows))
+        rows.append(metric_row(family, map(label_text, values, values.values())))
+    return metric_table(rows)
+
+
+def operator_metrics() -> str:
+    """The families with the labels that they declare."""
+    rows = []
+    for metric in vars(OperatorMetrics()).values():
+        if isinstance(metric, MetricWrapperBase):
+            (family,) = metric.describe()
+            # Before there is a value, the library tells a label's name nowhere else.
+            labels = (f"`{label}`: {OPERATOR_LABELS[label]}" for label in metric._labelnames)
+            rows.append(metric_row(family, labels))
+    return metric_table(rows)
+
+
+def metric_row(family: Metric, labels: Iterable[str]) -> tuple[str, ...]:
+    """The cells of one family."""
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    return f"`{name}`", family.type, "; ".join(labels), family.documentation
+
+
+def metric_table(rows: Iterable[tuple[str, ...]]) -> str:
+    """All families of a component."""
+    return table(("Name", "Type", "Labels", "Meaning"), rows)
 
 
 def not_yet() -> str:
@@ -145,8 +221,8 @@ def not_yet() -> str:
 
 
 def label_text(label: str, values: list[str]) -> str:
-    """A label with its values where they are few."""
-    if len(values) > LABEL_VALUES_SHOWN_MAX:
+    """A label with its values; reasons have a page of their own."""
+    if set(values) <= set(Reason):
         return f"`{label}` (see [outcomes](outcomes.md))"
     return f"`{label}`: {', '.join(f'`{value}`' for value in values)}"
 

@@ -36,9 +36,9 @@ class Gateway:
         self.redis = RevocationRedis(folder, redis)
         redis_url = "WSGATE_REVOCATION_REDIS_URL"
         # The services have a private address, which tenants' routes name.
-        usual = {"WSGATE_ALLOW_CIDRS": f"{services.host}/32", redis_url: self.redis.operator_url}
-        self.operator = Operator(cluster, folder, {**usual, **(operator or {})})
-        settings = {redis_url: self.redis.dataplane_url, **(planes or {})}
+        both = {"WSGATE_ALLOW_CIDRS": f"{services.host}/32"}
+        self.operator = Operator(cluster, folder, {**both, redis_url: self.redis.operator_url, **(operator or {})})
+        settings = {**both, redis_url: self.redis.dataplane_url, **(planes or {})}
         self.planes = tuple(Plane(f"plane-{number}", cluster, folder, settings) for number in (1, 2))
         self._stack = ExitStack()
 

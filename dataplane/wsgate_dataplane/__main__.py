@@ -13,6 +13,7 @@ import uvloop
 from wsgate_dataplane.server import Address, DataPlane, raise_descriptor_limit
 from wsgate_dataplane.settings import Settings, SettingsError
 from wsgate_dataplane.telemetry.log import configure
+from wsgate_dataplane.upstreams.resolve import Destinations
 
 log = logging.getLogger("wsgate")
 
@@ -74,7 +75,8 @@ def _address(text: str) -> Address:
 
 
 async def _serve(settings: Settings, public: Address, admin: Address) -> None:
-    plane = DataPlane(settings, settings.route_file, public, admin)
+    destinations = Destinations.in_cluster(settings, os.environ)
+    plane = DataPlane(settings, settings.route_file, public, admin, destinations=destinations)
     plane.drain_on_signals()
     await plane.run()
 

@@ -19,7 +19,7 @@ from wsgate_dataplane.__main__ import main
 from wsgate_dataplane.settings import Settings
 from wsgate_operator.settings import OperatorSettings
 
-ROUTE = "- prefix: /chat\n  upstream: ws://127.0.0.1:1/\n"
+ROUTE = "- prefix: /chat\n  upstream: ws://backend.example.com/\n"
 
 
 def rendered(folder: Path) -> Path:

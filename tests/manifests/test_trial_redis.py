@@ -13,7 +13,7 @@ from wsgate_contract.revocation_log import Keys
 
 POD = (
     "resetchannels &{wsgate}:wake %R~{wsgate}:* -@all +zrange +xread +xrevrange +lrange +get +ping +hello"
-    " +client|setinfo +subscribe +unsubscribe +publish (~{wsgate}:inbox -@all +rpush) (~{wsgate}:pod:* -@all +set)"
+    " +subscribe +unsubscribe +publish (~{wsgate}:inbox -@all +rpush) (~{wsgate}:pod:* -@all +set)"
 )
 KEYS = Keys("wsgate")
 
