@@ -9,7 +9,7 @@ import sys
 
 from pydantic import ValidationError
 
-from wsgate_operator.controller.operator import Operator
+from wsgate_operator.controller.gateway_operator import Operator
 from wsgate_operator.settings import ClusterSettings
 from wsgate_operator.sources.cluster.connection import NoClusterError, connect
 from wsgate_operator.telemetry.log import configure
@@ -18,7 +18,7 @@ _log = logging.getLogger("wsgate.operator")
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; 2 where settings or the cluster cannot be used."""
+    """Run until SIGTERM or SIGINT; 2 where settings or the cluster cannot be used, 1 after a defect."""
     configure(sys.stderr, "INFO")
     try:
         settings = ClusterSettings.load(os.environ)
@@ -31,6 +31,9 @@ def main() -> int:
         return _cannot_start("\n".join(lines))
     except (NoClusterError, OSError, ValueError) as error:
         return _cannot_start(str(error))
+    except Exception:  # noqa: BLE001  # the outermost border: also its end is a line of JSON
+        _log.critical("crashed", exc_info=True, extra={"fields": {"advice": "report this as a defect"}})
+        return 1
     return 0
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal
 
 from wsgate_contract.revocation import RevocationRecord
-from wsgate_contract.revocation_log import Keys, PodLease
+from wsgate_contract.revocation_log import LEASE_SECONDS, Keys, PodLease
 from wsgate_operator.sinks.lasting_fault import LastingFault
 from wsgate_operator.sinks.revocation_log.events import Events
 from wsgate_operator.sinks.revocation_log.eviction import check_eviction
@@ -50,7 +50,17 @@ class LogChannel:
         """What stands in Redis; None: unknown, or Redis is away."""
         self.members: Set[str] = frozenset()
         """What was published with it."""
-        self.leases: Mapping[str, PodLease] = {}
+        self._leases: Mapping[str, PodLease] = {}
+        self._leases_until = float("-inf")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    @property
+    def leases(self) -> Mapping[str, PodLease] | None:
+        """Of the pods that live, by name; None: unknown. They outlast a Redis that is away for a moment."""
+        return self._leases if self._clock() < self._leases_until else None
 
     @property
     def events(self) -> tuple[RevocationRecord, ...]:
@@ -68,8 +78,11 @@ class LogChannel:
             await self._publish()
         return self.published is not None
 
-    async def look(self, pods: Sequence[str]) -> bool:
-        """Renew the operator's key, fold the inbox, verify, read the leases; answers whether the log stands."""
+    async def look(self, pods: Sequence[str] | None) -> bool:
+        """Renew the operator's key, fold the inbox, verify, read the leases; answers whether the log stands.
+
+        pods: those whose leases are wanted, None where nobody knows them.
+        """
         async with self._guarded():
             await self._look(pods)
         return self.published is not None
@@ -81,13 +94,18 @@ class LogChannel:
                 yield
             except RevocationLogError as error:
                 self._fault.failed(error.reason, str(error))
-                self.published, self.leases, self._is_checked = None, {}, False
+                self.published, self._is_checked = None, False
+                self._metrics.live_pods.set(0)
             else:
                 if not self._is_refused:
                     self._fault.succeeded()
             self._metrics.redis_up.set(self.published is not None)
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # redis-py loses a cancellation that meets an answer: asyncio.wait_for() does before Python 3.12.
+                raise asyncio.CancelledError
 
-    async def _look(self, pods: Sequence[str]) -> None:
+    async def _look(self, pods: Sequence[str] | None) -> None:
         if not await self._is_safe():
             return
         # First: an old master that lost its replicas answers reads, not this.
@@ -98,8 +116,10 @@ class LogChannel:
             await self._publish(batch)
         else:
             self._note(await self._writer.verify())
-        self.leases = await read_leases(self._client, self._keys, pods)
-        self._metrics.live_pods.set(len(self.leases))
+        if pods is not None:
+            self._leases = await read_leases(self._client, self._keys, pods)
+            self._leases_until = self._clock() + LEASE_SECONDS
+            self._metrics.live_pods.set(len(self._leases))
 
     async def _publish(self, batch: InboxBatch | None = None) -> None:
         if not await self._is_safe():

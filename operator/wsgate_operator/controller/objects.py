@@ -13,6 +13,11 @@ from wsgate_operator.translate.verdict import Kind, Unreadable
 KINDS: tuple[Kind, ...] = ("WsRoute", "TokenRevocation")
 DEFAULT_GATEWAY_NAME = "wsgate"
 
+Generation = tuple[str, int]
+"""uid and generation: which state of which object."""
+Generations = Mapping[tuple[Kind, str], Generation]
+"""By kind and key: of which state a decision speaks, while the cache may hold a newer one."""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -20,6 +25,7 @@ class Seen:
 
     objects: tuple[GatewayObject, ...]
     unreadable: tuple[Unreadable, ...]
+    generations: Generations
     held: frozenset[tuple[Kind, str]]
     news: tuple[str, ...]
 
@@ -69,7 +75,12 @@ class Objects:
             held |= {(kind, key) for key in braked.kept}
             if braked.event is not None:
                 news.append(f"{kind}: {braked.event}")
-        return Seen(objects, unreadable, frozenset(held), tuple(news))
+        generations: dict[tuple[Kind, str], Generation] = {}
+        for each in (*objects, *unreadable):
+            document = self._cache.document(each.kind, each.key)
+            if document is not None:
+                generations[each.kind, each.key] = generation_of(document)
+        return Seen(objects, unreadable, generations, frozenset(held), tuple(news))
 
     def document(self, kind: Kind, key: str) -> Document | None:
         """The raw object, status included."""
@@ -88,6 +99,12 @@ class Objects:
             for known in KINDS:
                 if kind == known and document is not None and _gateway_of(document) == self._gateway_name:
                     yield Unreadable(known, key, message, document["metadata"].get("creationTimestamp"))
+
+
+def generation_of(document: Document) -> Generation:
+    """Of a raw object."""
+    metadata = document["metadata"]
+    return str(metadata.get("uid", "")), int(metadata.get("generation", 0))
 
 
 def _gateway_of(document: Mapping[str, Any]) -> object:

@@ -9,6 +9,8 @@ from wsgate_operator.sinks.lasting_fault import LastingFault
 from wsgate_operator.sinks.pods import PodsSink
 
 AGAIN_SECONDS = 5.0
+PAUSE_SECONDS = 1.0
+"""Least pause between two rounds, each of which is a call for every pod."""
 
 
 class PodMarks:
@@ -40,6 +42,8 @@ class PodMarks:
             self._fault.succeeded()
             if bumped.failed:
                 await self._again()
+            else:
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def _again(self) -> None:
         await asyncio.sleep(AGAIN_SECONDS)

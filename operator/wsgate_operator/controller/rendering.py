@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +14,7 @@ from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.revocation_log import EVENT_PREFIX, member_of
 from wsgate_contract.route import Route
 from wsgate_operator.controller.log_channel import LogChannel
-from wsgate_operator.controller.objects import KINDS, Objects
+from wsgate_operator.controller.objects import KINDS, Generations, Objects, Seen
 from wsgate_operator.controller.pod_marks import PodMarks
 from wsgate_operator.controller.second_channel import SecondChannel
 from wsgate_operator.sinks.api_error import ApiError
@@ -21,15 +23,26 @@ from wsgate_operator.sinks.lasting_fault import LastingFault
 from wsgate_operator.sinks.packed import CapacityExceededError, StoredBytes
 from wsgate_operator.sinks.rendered_text import route_items
 from wsgate_operator.telemetry.metrics import Metrics
-from wsgate_operator.translate.capacity import fit_routes
+from wsgate_operator.translate.capacity import STORED_BYTES_MAX, fit_routes
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.translate import Translation, translate
 
 _log = logging.getLogger("wsgate.operator")
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What was decided, and of which states of the objects it speaks."""
+
+    translation: Translation
+    generations: Generations = field(default_factory=dict)
+
+
 class Rendering:
-    """Translates and writes; remembers the last good version of everything."""
+    """decide() and write() may run at the same time: a slow API server must not hold up a revocation.
+
+    Both remember the last good version of everything; neither raises an error of the API server or of Redis.
+    """
 
     def __init__(
         self,
@@ -48,11 +61,15 @@ class Rendering:
         self._second = second
         self._marks = marks
         self._metrics = metrics
+        self._decided = self._tried = Decision(Translation())
+        self._records: Sequence[RevocationRecord] = ()
+        self._orphans: tuple[RevocationRecord, ...] = ()
         self._members: dict[str, tuple[RevocationRecord, str]] = {}
+        self._offered: tuple[Route, ...] | None = None
+        self._fitting = 0
         self._written_routes: tuple[Route, ...] = ()
         self._fault = LastingFault("routes not written to the ConfigMap")
         self._is_capacity_told = False
-        self.translation = Translation()
         self.routes_version: int | None = None
         """Of the routes as written; None: not written in this life."""
         self.routes_fault = ""
@@ -63,50 +80,74 @@ class Rendering:
         records = [] if revocations is None else _read(RevocationRecord.from_document, revocations.items)
         events = [record for record in records if record.id.startswith(EVENT_PREFIX)]
         of_objects = [record for record in records if not record.id.startswith(EVENT_PREFIX)]
-        self.translation = Translation(tuple(found), tuple(of_objects))
+        self._decided = Decision(Translation(tuple(found), tuple(of_objects)))
         self._objects.assume("WsRoute", (route.key for route in found))
         self._objects.assume("TokenRevocation", (record.id for record in of_objects))
-        if self._channel is not None:
+        if self._channel is None:
+            # Of a life that had Redis; they end by their own expiry.
+            self._orphans = tuple(events)
+        else:
             self._channel.restore(events)
 
-    async def render(self) -> bool:
-        """One pass; answers whether everything has been written."""
+    async def decide(self) -> bool:
+        """Translate what is there, and publish the revocations; True."""
         seen = self._objects.look()
-        for text in seen.news:
-            _log.warning("objects-held", extra={"fields": {"detail": text}})
-        for kind in KINDS:
-            held = sum(1 for each, _ in seen.held if each == kind)
-            self._metrics.held_objects.labels(kind).set(held)
-        self.translation = translate(
+        self._tell_held(seen)
+        translation = translate(
             seen.objects,
             self._options,
             unreadable=seen.unreadable,
             held=seen.held,
-            previous=self.translation,
+            previous=self._decided.translation,
         )
-        # Revocations first: a route must not go live before what is revoked on it.
-        is_published = await self.publish()
-        are_routes_written = await self._write_routes()
-        for kind in KINDS:
-            for accepted in (True, False):
-                verdicts = self.translation.verdicts
-                count = sum(1 for each in verdicts if each.kind == kind and each.accepted is accepted)
-                self._metrics.objects.labels(kind, str(accepted).lower()).set(count)
-        return is_published and are_routes_written
+        self._records = translation.revocations
+        # Before Redis, which may take its time to say that it is away.
+        self.want_records()
+        members = self._members_of(translation.revocations)
+        if self._channel is not None:
+            await self._channel.publish(members)
+            self.want_records()
+        self._decided = Decision(translation, seen.generations)
+        return True
 
-    async def publish(self) -> bool:
-        """Send the revocations of the objects and of the events to both channels."""
-        log = self._channel
-        is_published = log is not None and await log.publish(self._members_of(self.translation.revocations))
-        self._second.want((*self.translation.revocations, *(() if log is None else log.events)))
-        await self._second.step(is_alone=not is_published)
-        return is_published or not self._second.fault
+    def want_records(self) -> None:
+        """Tell the second channel of all there is: the objects' records, and the events that were folded."""
+        events = self._orphans if self._channel is None else self._channel.events
+        self._second.want((*self._records, *events))
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the second channel is the only one."""
+        return self._channel is None or self._channel.published is None
+
+    async def write(self) -> bool:
+        """Write the routes as they were decided last; answers whether they stand in the ConfigMap."""
+        decision = self._decided
+        if self.is_alone:
+            # Revocations first: a route must not go live before what is revoked on it.
+            await self._second.step(is_alone=True)
+        is_written = await self._write_routes(decision)
+        if self._decided is decision:
+            self._decided = self._tried
+        self._count_verdicts()
+        return is_written
+
+    @property
+    def told(self) -> Decision:
+        """What statuses speak of: the latest of the revocations, and the routes that were tried to write last."""
+        routes, latest = self._tried.translation, self._decided.translation
+        verdicts = [each for each in routes.verdicts if each.kind == "WsRoute"]
+        verdicts += [each for each in latest.verdicts if each.kind == "TokenRevocation"]
+        generations = {key: each for key, each in self._tried.generations.items() if key[0] == "WsRoute"}
+        generations |= {key: each for key, each in self._decided.generations.items() if key[0] != "WsRoute"}
+        return Decision(Translation(routes.routes, latest.revocations, tuple(verdicts)), generations)
 
     @property
     def written_keys(self) -> frozenset[str]:
         """Routes that stand in the ConfigMap as they were decided."""
         written = {route.key: route for route in self._written_routes}
-        return frozenset(route.key for route in self.translation.routes if written.get(route.key) is route)
+        routes = self._tried.translation.routes
+        return frozenset(route.key for route in routes if written.get(route.key) is route)
 
     def note_restored(self, written: Written) -> None:
         """The ConfigMap was put right under a new version."""
@@ -114,35 +155,61 @@ class Rendering:
         self._metrics.routes_version.set(written.version)
         self._marks.note("routes", str(written.version))
 
-    async def _write_routes(self) -> bool:
-        if self.routes_version is not None and _is_same(self.translation.routes, self._written_routes):
-            return True
-        try:
-            written = await self._write_what_fits()
-        except ApiError as error:
-            self._fault.failed(error.fault, str(error))
-            self.routes_fault = str(error)
+    async def _write_routes(self, decision: Decision) -> bool:
+        routes = decision.translation.routes
+        if self._offered is None or not _is_same(routes, self._offered):
+            # Until it is written: after a fault the ConfigMap may hold this one or that one.
+            self._offered, self._fitting = None, len(routes)
+            try:
+                written = await self._write_what_fits(decision.translation)
+            except ApiError as error:
+                self._fault.failed(error.fault, str(error))
+                self.routes_fault = str(error)
+            else:
+                self._offered = routes
+                self._note_written(written)
+        self._tried = replace(decision, translation=fit_routes(decision.translation, self._known_size))
+        if self._offered is None:
             return False
-        self._fault.succeeded()
-        self.routes_fault = ""
-        self._written_routes = self.translation.routes
-        if written.changed or self.routes_version is None:
-            fields = {"version": written.version, "routes": len(self.translation.routes)}
-            _log.info("config-applied", extra={"fields": fields})
-            self.note_restored(written)
+        self._written_routes = self._tried.translation.routes
         return True
 
-    async def _write_what_fits(self) -> Written:
+    async def _write_what_fits(self, translation: Translation) -> Written:
         try:
-            written = await self._routes.write(await asyncio.to_thread(route_items, self.translation.routes))
+            written = await self._routes.write(await asyncio.to_thread(route_items, translation.routes))
         except CapacityExceededError as error:
             if not self._is_capacity_told:
                 _log.error("routes-left-out", extra={"fields": {"detail": str(error)}})
             self._is_capacity_told = True
-            self.translation = await asyncio.to_thread(fit_routes, self.translation, StoredBytes().of_routes)
-            return await self._routes.write(await asyncio.to_thread(route_items, self.translation.routes))
+            fitting = (await asyncio.to_thread(fit_routes, translation, StoredBytes().of_routes)).routes
+            self._fitting = len(fitting)
+            return await self._routes.write(await asyncio.to_thread(route_items, fitting))
         self._is_capacity_told = False
         return written
+
+    def _known_size(self, routes: Sequence[Route]) -> int:
+        """Stands for the measuring, which takes seconds: the same routes fit as before."""
+        return 0 if len(routes) <= self._fitting else STORED_BYTES_MAX + 1
+
+    def _note_written(self, written: Written) -> None:
+        self._fault.succeeded()
+        self.routes_fault = ""
+        if written.changed or self.routes_version is None:
+            _log.info("config-applied", extra={"fields": {"version": written.version, "routes": self._fitting}})
+            self.note_restored(written)
+
+    def _tell_held(self, seen: Seen) -> None:
+        for text in seen.news:
+            _log.warning("objects-held", extra={"fields": {"detail": text}})
+        for kind in KINDS:
+            held = sum(1 for each, _ in seen.held if each == kind)
+            self._metrics.held_objects.labels(kind).set(held)
+
+    def _count_verdicts(self) -> None:
+        counts = Counter((each.kind, each.accepted) for each in self.told.translation.verdicts)
+        for kind in KINDS:
+            for accepted in (True, False):
+                self._metrics.objects.labels(kind, str(accepted).lower()).set(counts[kind, accepted])
 
     def _members_of(self, records: Sequence[RevocationRecord]) -> frozenset[str]:
         """The records as members; each text is made once."""

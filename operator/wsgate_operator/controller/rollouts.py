@@ -1,10 +1,10 @@
 """How far each object's decision has got: what is told once is kept, so that statuses do not flutter."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from wsgate_contract.revocation_log import PodLease
+from wsgate_operator.controller.objects import Generation, generation_of
 from wsgate_operator.sources.cluster.cache import Document
 from wsgate_operator.translate.conditions import Rollout
 from wsgate_operator.translate.verdict import Kind
@@ -17,8 +17,7 @@ Leases = Mapping[str, PodLease]
 class _Written:
     """One generation that was written: since which version or log entry, and what pods have acknowledged."""
 
-    uid: str
-    generation: int
+    generation: Generation
     version: int | None
     cursor: str
     acknowledged: int | None = None
@@ -34,9 +33,9 @@ class Rollouts:
     def __init__(self) -> None:
         self._written: dict[tuple[Kind, str], _Written] = {}
 
-    def forget(self, kind: Kind, key: str) -> None:
-        """The object is gone or not accepted any more."""
-        self._written.pop((kind, key), None)
+    def keep_only(self, accepted: Collection[tuple[Kind, str]]) -> None:
+        """Forget all others: they are gone or not accepted any more."""
+        self._written = {key: entry for key, entry in self._written.items() if key in accepted}
 
     def of_route(
         self, key: str, document: Document, *, version: int | None, fault: str, leases: Leases | None
@@ -53,7 +52,8 @@ class Rollouts:
             return Rollout(fault=fault)
         since = entry.version
         pods = _count(entry, leases, lambda lease: lease.routes_version >= since)
-        return Rollout(is_written=True, version=since, fault=fault, pods=pods[0], acknowledged_pods=pods[1])
+        # Without the fault: it is about what came later, and would rewrite the status of every route.
+        return Rollout(is_written=True, version=since, pods=pods[0], acknowledged_pods=pods[1])
 
     def of_revocation(
         self,
@@ -69,27 +69,28 @@ class Rollouts:
         entry = self._entry("TokenRevocation", key, document)
         if entry is None and (cursor is not None or is_in_file):
             entry = self._keep("TokenRevocation", key, document, None, cursor or "")
+            entry.acknowledged = _held_acknowledgement(document)
         if entry is None:
             return Rollout(fault=fault)
-        if not entry.cursor and cursor is not None:
+        # The head of a log that began anew, on a server whose clock is behind, comes before.
+        if cursor is not None and (not entry.cursor or _position(cursor) < _position(entry.cursor)):
             entry.cursor = cursor
-        since = entry.cursor
-        if not since:
+        fault, since = "" if is_in_file else fault, entry.cursor
+        if not since and entry.acknowledged is None:
             return Rollout(is_written=True, fault=fault, pods=None)
         pods = _count(entry, leases, lambda lease: _position(lease.log_cursor) >= _position(since))
         return Rollout(is_written=True, fault=fault, pods=pods[0], acknowledged_pods=pods[1])
 
     def _entry(self, kind: Kind, key: str, document: Document) -> _Written | None:
         entry = self._written.get((kind, key))
-        uid, generation = _identity(document)
-        return entry if entry is not None and (entry.uid, entry.generation) == (uid, generation) else None
+        return entry if entry is not None and entry.generation == generation_of(document) else None
 
     def _keep(self, kind: Kind, key: str, document: Document, version: int | None, cursor: str) -> _Written:
-        entry = self._written[kind, key] = _Written(*_identity(document), version, cursor)
+        entry = self._written[kind, key] = _Written(generation_of(document), version, cursor)
         return entry
 
 
-def _count(entry: _Written, leases: Leases | None, has_it: Any) -> tuple[int | None, int]:
+def _count(entry: _Written, leases: Leases | None, has_it: Callable[[PodLease], bool]) -> tuple[int | None, int]:
     """Live pods and how many of them have it; frozen once all have."""
     if entry.acknowledged is not None:
         return entry.acknowledged, entry.acknowledged
@@ -101,17 +102,21 @@ def _count(entry: _Written, leases: Leases | None, has_it: Any) -> tuple[int | N
     return len(leases), acknowledged
 
 
-def _identity(document: Document) -> tuple[str, int]:
-    metadata = document["metadata"]
-    return str(metadata.get("uid", "")), int(metadata.get("generation", 0))
-
-
 def _held_version(document: Document) -> int | None:
     """programmedVersion of the status, if that speaks of this generation."""
     status = document.get("status") or {}
     version = status.get("programmedVersion")
     is_current = status.get("observedGeneration") == document["metadata"].get("generation")
     return version if is_current and isinstance(version, int) and version > 0 else None
+
+
+def _held_acknowledgement(document: Document) -> int | None:
+    """How many pods acknowledged it, if the status says of this generation that all did."""
+    status = document.get("status") or {}
+    pods, acknowledged = status.get("pods"), status.get("acknowledgedPods")
+    is_current = status.get("observedGeneration") == document["metadata"].get("generation")
+    is_complete = isinstance(pods, int) and pods > 0 and pods == acknowledged
+    return pods if is_current and is_complete and _condition(document, "Published") == "True" else None
 
 
 def _condition(document: Document, type_: str) -> str | None:

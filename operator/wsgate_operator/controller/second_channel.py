@@ -22,7 +22,9 @@ _log = logging.getLogger("wsgate.operator")
 
 
 class SecondChannel:
-    """step() about each second writes when it is time to. clock answers Unix seconds; never raises ApiError.
+    """step() writes when it is time to: call it often, and at once when `changed` is set; the caller clears it.
+
+    clock answers Unix seconds; never raises ApiError.
 
     on_written is told of each write: it makes the pods look at once.
     """
@@ -45,6 +47,7 @@ class SecondChannel:
         self._records: Sequence[RevocationRecord] = ()
         # Also nothing is something to write.
         self._is_changed = True
+        self.changed = asyncio.Event()
         self._tried_at = self._confirmed_at = float("-inf")
         self.standing: frozenset[str] = frozenset()
         """Ids of the records that stand there as they are wanted."""
@@ -59,6 +62,7 @@ class SecondChannel:
         changed = {record.id for record in records if before.get(record.id) != record}
         self._records, self._is_changed = tuple(records), True
         self.standing -= changed
+        self.changed.set()
 
     async def step(self, *, is_alone: bool) -> None:
         """Write what is due; is_alone: Redis is away or not configured."""
@@ -77,11 +81,11 @@ class SecondChannel:
         left_out = 0
         try:
             try:
-                written = await self._sink.write(record_items(records), confirmed_at=now)
+                written = await self._send(records, now)
             except CapacityExceededError:
                 fitting = await asyncio.to_thread(fit_records, records, StoredBytes().of_records)
                 records, left_out = fitting.records, fitting.left_out
-                written = await self._sink.write(record_items(records), confirmed_at=now)
+                written = await self._send(records, now)
         except ApiError as error:
             self._fault.failed(error.fault, str(error))
             self.fault = str(error)
@@ -93,6 +97,10 @@ class SecondChannel:
         self.standing = frozenset(each.id for each in records if newest.get(each.id) == each)
         self._is_changed, self._confirmed_at = self._records is not wanted, now
         self._on_written(written, now)
+
+    async def _send(self, records: Sequence[RevocationRecord], now: float) -> Written:
+        # In a thread: there may be tens of thousands.
+        return await self._sink.write(await asyncio.to_thread(record_items, records), confirmed_at=now)
 
     def _tell_left_out(self, count: int) -> None:
         if count:

@@ -1,9 +1,12 @@
 """Verdicts and rollouts become statuses and Events; beside the renderer, since thousands take a while."""
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from wsgate_contract.revocation import RevocationRecord
+from wsgate_operator.controller.objects import Generations, generation_of
 from wsgate_operator.controller.rollouts import Leases, Rollouts
 from wsgate_operator.sinks.events import EventSink, News
 from wsgate_operator.sinks.lasting_fault import LastingFault
@@ -14,16 +17,23 @@ from wsgate_operator.translate.status import revocation_status, route_status
 from wsgate_operator.translate.translate import Translation
 from wsgate_operator.translate.verdict import Kind, Verdict
 
+UPDATES_AT_ONCE = 100
+"""After so many others have their turn: a revocation must not wait for thousands of statuses."""
+EVENTS_SECONDS = 15.0
+"""Longest time for the Kubernetes Events of one pass; one call may take ten."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
     """What has been decided, and how much of it stands where.
 
+    generations: what the translation speaks of; an object that has changed since waits for the next one.
     written_keys: routes that stand in the ConfigMap as decided; log_ids and file_ids: records that stand in
-    the log, whose newest entry is cursor, and in the ConfigMap. leases: None without Redis.
+    the log, whose newest entry is cursor, and in the ConfigMap. leases: None where no Redis tells of them.
     """
 
     translation: Translation
+    generations: Generations
     routes_version: int | None
     written_keys: frozenset[str]
     routes_fault: str
@@ -55,14 +65,20 @@ class Statuses:
 
     async def write(self, progress: Progress) -> bool:
         """Bring every status up to date; answers whether all could be."""
-        updates, news = [], []
+        updates: list[StatusUpdate] = []
+        news: list[News] = []
         for verdict, document, update in self._updates(progress):
+            if len(updates) % UPDATES_AT_ONCE == 0:
+                await asyncio.sleep(0)
             updates.append(update)
             if _is_news(verdict, document):
                 news.append(_news(verdict, update))
         applied = await self._sink.apply_all(updates)
-        for each in news:
-            await self._events.tell(each)
+        # Nobody waits for an Event: what cannot be told in time is left.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EVENTS_SECONDS):
+                for each in news:
+                    await self._events.tell(each)
         self._metrics.events_withheld.set(self._events.withheld)
         if not applied.failed:
             self._fault.succeeded()
@@ -75,11 +91,13 @@ class Statuses:
     def _updates(self, progress: Progress) -> Iterable[tuple[Verdict, Document, StatusUpdate]]:
         records = {record.id: record for record in progress.translation.revocations}
         served = frozenset(route.namespace for route in progress.translation.routes)
-        for verdict in progress.translation.verdicts:
+        verdicts = progress.translation.verdicts
+        self._rollouts.keep_only({(verdict.kind, verdict.key) for verdict in verdicts if verdict.accepted})
+        for verdict in verdicts:
             document = self._document(verdict.kind, verdict.key)
-            if not verdict.accepted or document is None:
-                self._rollouts.forget(verdict.kind, verdict.key)
-            if document is None:
+            judged = progress.generations.get((verdict.kind, verdict.key))
+            # Else an old verdict would be told of what nobody has judged yet.
+            if document is None or generation_of(document) != judged:
                 continue
             if verdict.kind == "WsRoute":
                 update = self._of_route(verdict, document, progress)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NoReturn
@@ -11,6 +12,7 @@ from typing import NoReturn
 from aiohttp import web
 from kubernetes.aio.client import ApiClient
 
+from wsgate_contract.rendered import Content
 from wsgate_contract.revocation_log import Keys
 from wsgate_operator.controller.log_channel import LogChannel
 from wsgate_operator.controller.objects import KINDS, Objects
@@ -43,12 +45,16 @@ AGAIN_SECONDS = 2.0
 """Pause before what could not be written is tried again."""
 RELIST_SECONDS = 1.0
 """Least pause between two listings."""
+ROUTES_SECONDS = 1.0
+"""Least pause between two writes of the routes, which may fill a MiB."""
 SECOND_CHANNEL_SECONDS = 0.5
+"""Pause between looks whether the second channel needs a confirmation; changes are looked at at once."""
 PODS_SECONDS = 5.0
 """Pause between listings of the pods."""
 VERIFY_CONFIGMAPS_SECONDS = 10.0
 STATUS_SECONDS = 0.5
 """Least pause between two passes over the statuses."""
+PAGES_SHUTDOWN_SECONDS = 0.5
 STUCK_SECONDS = 180.0
 """A pass that takes longer hangs: the process is better begun anew."""
 
@@ -67,15 +73,16 @@ class Address:
         """HOST:PORT or :PORT; raises ValueError that says so."""
         host, colon, port = text.rpartition(":")
         if not colon or not port.isdecimal() or int(port) > 65535:
-            raise ValueError(f"expected HOST:PORT, found {text!r}")
+            raise ValueError(f"WSGATE_ADMIN_LISTEN: expected HOST:PORT, found {text!r}")
         return cls(host.strip("[]") or None, int(port))
 
 
 class Operator:
-    """One operator of one gateway; run() until cancelled."""
+    """One operator of one gateway; run() until cancelled. Raises ValueError for an address or URL that is none."""
 
     def __init__(self, settings: ClusterSettings, api: ApiClient, instance: str) -> None:
         self._settings = settings
+        self._address = Address.parse(settings.admin_listen)
         self._api = api
         self.metrics = Metrics()
         calls, clock = ApiCalls(api), time.time
@@ -84,6 +91,7 @@ class Operator:
         self._objects = Objects(self._cache, gateway, time.monotonic)
         self._routes = ConfigMapSink(calls, gateway, namespace, "routes")
         self._revocations = ConfigMapSink(calls, gateway, namespace, "revocations")
+        self._sinks: dict[Content, ConfigMapSink] = {"routes": self._routes, "revocations": self._revocations}
         self._pods = PodsSink(calls, gateway, namespace)
         self._marks = PodMarks(self._pods)
         self._log_channel = self._connect(clock)
@@ -107,30 +115,40 @@ class Operator:
             self.metrics,
         )
         self._lister = Lister(api, on_call=self._called)
-        self._pod_names: tuple[str, ...] = ()
-        self._listed, self._relist, self._rendered = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._statuses_due, self._watching = asyncio.Event(), asyncio.Event()
-        self._pass_began: float | None = None
+        self._pod_names: tuple[str, ...] | None = None
+        self._listed, self._relist, self._decided = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._rendered, self._statuses_due, self._watching = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._decided_since = 0.0
+        self._began: dict[str, float] = {}
+        self._defects = {name: LastingFault("pass-failed") for name in ("decide", "write")}
+        self._unverified = {sink: LastingFault("ConfigMap not verified") for sink in self._sinks.values()}
+        if self._log_channel is None:
+            # Zero would say that Redis is down.
+            self.metrics.registry.unregister(self.metrics.redis_up)
 
     async def run(self) -> NoReturn:
         """Work until cancelled; raises OSError where the pages cannot be served."""
         pages = web.AppRunner(
-            make_pages(self.metrics, self._stuck_because, self._unready_because), access_log=None
+            make_pages(self.metrics, self._stuck_because, self._unready_because),
+            access_log=None,
+            shutdown_timeout=PAGES_SHUTDOWN_SECONDS,
         )
-        await pages.setup()
-        address = Address.parse(self._settings.admin_listen)
         try:
-            await web.TCPSite(pages, address.host, address.port).start()
+            await pages.setup()
+            await web.TCPSite(pages, self._address.host, self._address.port).start()
             await self._work()
         finally:
             await pages.cleanup()
+            if self._log_channel is not None:
+                await self._log_channel.close()
         raise AssertionError("the tasks end by cancellation only")
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._list_for_ever())
             await self._restore()
-            tasks.create_task(self._render_for_ever())
+            tasks.create_task(self._decide_for_ever())
+            tasks.create_task(self._write_for_ever())
             tasks.create_task(self._marks.run())
             await self._rendered.wait()
             # Not before: parsing the first events would hold up the first pass.
@@ -139,7 +157,7 @@ class Operator:
                     self._cache, self._api, self._watching, on_relist=self._relist.set, on_call=self._called
                 )
             )
-            tasks.create_task(_every(SECOND_CHANNEL_SECONDS, self._step_second))
+            tasks.create_task(self._write_second_for_ever())
             tasks.create_task(_every(PODS_SECONDS, self._list_pods))
             tasks.create_task(_every(VERIFY_CONFIGMAPS_SECONDS, self._verify_configmaps))
             tasks.create_task(self._tell_for_ever())
@@ -150,7 +168,10 @@ class Operator:
         url = self._settings.redis_url
         if url is None:
             return None
-        client = connect(url.get_secret_value())
+        try:
+            client = connect(url.get_secret_value())
+        except ValueError as error:
+            raise ValueError(f"WSGATE_REVOCATION_REDIS_URL (or REDIS_URL): {error}") from error
         keys = Keys(self._settings.gateway_name)
         return LogChannel(client, keys, clock, self.metrics, self._settings.redis_eviction)
 
@@ -189,30 +210,51 @@ class Operator:
             await asyncio.sleep(RELIST_SECONDS)
             await _wait(self._relist, self._settings.resync_seconds)
 
-    async def _render_for_ever(self) -> NoReturn:
+    async def _decide_for_ever(self) -> NoReturn:
         await self._listed.wait()
         # After a restart no version may come twice, even if the ConfigMap was lost meanwhile.
         self._routes.remember(self._highest_programmed())
-        is_complete = False
         while True:
             self._cache.take()
-            self._pass_began = time.monotonic()
-            with self.metrics.render_seconds.time():
-                is_complete = await self._render()
-            self._pass_began = None
-            self._statuses_due.set()
-            self._rendered.set()
-            if not is_complete:
-                self.metrics.render_failures.inc()
-            await self._until_due(is_complete=is_complete)
+            began = time.monotonic()
+            is_decided = await self._guarded("decide", self._rendering.decide)
+            if is_decided:
+                self._decided_since = began
+                self._decided.set()
+            await self._until_due(is_complete=is_decided)
 
-    async def _render(self) -> bool:
+    async def _write_for_ever(self) -> NoReturn:
+        while True:
+            await self._decided.wait()
+            self._decided.clear()
+            began, version = self._decided_since, self._rendering.routes_version
+            is_written = await self._guarded("write", self._rendering.write)
+            self._rendered.set()
+            self._statuses_due.set()
+            if is_written:
+                self.metrics.render_seconds.observe(time.monotonic() - began)
+                if self._rendering.routes_version != version:
+                    await asyncio.sleep(ROUTES_SECONDS)
+            else:
+                await asyncio.sleep(AGAIN_SECONDS)
+                self._decided.set()
+
+    async def _guarded(self, name: str, step: Callable[[], Awaitable[bool]]) -> bool:
+        self._began[name] = time.monotonic()
         try:
-            return await self._rendering.render()
-        except Exception:  # noqa: BLE001  # whatever one object makes of a pass, the operator goes on
+            is_done = await step()
+        except Exception as error:  # noqa: BLE001  # whatever one object makes of a pass, the operator goes on
             # No object's content may end the operator; what was written stays in force.
-            _log.exception("pass-failed", extra={"fields": {"advice": "report this as a defect"}})
-            return False
+            detail = f"{traceback.format_exc()}report this as a defect"
+            self._defects[name].failed(type(error).__name__, detail)
+            is_done = False
+        else:
+            self._defects[name].succeeded()
+        finally:
+            del self._began[name]
+        if not is_done:
+            self.metrics.render_failures.inc()
+        return is_done
 
     async def _until_due(self, *, is_complete: bool) -> None:
         """Until something has changed and is quiet, or the brake lets go, or a failed write is due again."""
@@ -227,12 +269,17 @@ class Operator:
                 return
             taken = taken | self._cache.take()
 
-    async def _step_second(self) -> None:
-        await self._second.step(is_alone=self._is_alone)
+    async def _write_second_for_ever(self) -> NoReturn:
+        while True:
+            await _wait(self._second.changed, SECOND_CHANNEL_SECONDS)
+            self._second.changed.clear()
+            await self._second.step(is_alone=self._rendering.is_alone or self._is_a_pod_cut_off)
 
     @property
-    def _is_alone(self) -> bool:
-        return self._log_channel is None or self._log_channel.published is None
+    def _is_a_pod_cut_off(self) -> bool:
+        """Whether a live pod holds no lease: it may see the ConfigMap only, which must then confirm."""
+        leases = None if self._log_channel is None else self._log_channel.leases
+        return leases is not None and not leases.keys() >= set(self._pod_names or ())
 
     def _second_written(self, written: Written, now: float) -> None:
         self._marks.note("revocations", f"{written.version}@{now:.0f}")
@@ -245,7 +292,7 @@ class Operator:
         await log.look(self._pod_names)
         if (log.published, log.leases, log.events) != before:
             # Events that were folded belong into the ConfigMap too.
-            self._second.want((*self._rendering.translation.revocations, *log.events))
+            self._rendering.want_records()
             self._statuses_due.set()
 
     async def _list_pods(self) -> None:
@@ -256,17 +303,21 @@ class Operator:
             self._pod_names = tuple(pod.name for pod in await self._pods.list() if pod.is_live)
 
     async def _verify_configmaps(self) -> None:
-        for content, sink in (("routes", self._routes), ("revocations", self._revocations)):
-            with contextlib.suppress(ApiError):
+        for content, sink in self._sinks.items():
+            try:
                 restored = await sink.verify()
-                if restored is None or not restored.changed:
-                    continue
-                _log.warning("configmap-restored", extra={"fields": {"content": content}})
-                self.metrics.configmap_restored.labels(content).inc()
-                if sink is self._routes:
-                    self._rendering.note_restored(restored)
-                else:
-                    self._second_written(restored, time.time())
+            except ApiError as error:
+                self._unverified[sink].failed(error.fault, str(error))
+                continue
+            self._unverified[sink].succeeded()
+            if restored is None or not restored.changed:
+                continue
+            _log.warning("configmap-restored", extra={"fields": {"content": content}})
+            self.metrics.configmap_restored.labels(content).inc()
+            if sink is self._routes:
+                self._rendering.note_restored(restored)
+            else:
+                self._second_written(restored, time.time())
 
     async def _tell_for_ever(self) -> NoReturn:
         while True:
@@ -278,10 +329,11 @@ class Operator:
             await asyncio.sleep(STATUS_SECONDS)
 
     def _progress(self) -> Progress:
-        log, rendering = self._log_channel, self._rendering
+        log, rendering, told = self._log_channel, self._rendering, self._rendering.told
         published = None if log is None else log.published
         return Progress(
-            translation=rendering.translation,
+            translation=told.translation,
+            generations=told.generations,
             routes_version=rendering.routes_version,
             written_keys=rendering.written_keys,
             routes_fault=rendering.routes_fault,
@@ -289,7 +341,7 @@ class Operator:
             cursor=None if published is None else published.cursor,
             file_ids=self._second.standing,
             revocations_fault=self._second.fault,
-            leases=None if log is None or published is None else log.leases,
+            leases=None if log is None else log.leases,
         )
 
     def _highest_programmed(self) -> int:
@@ -304,8 +356,7 @@ class Operator:
         self.metrics.api_calls.labels(verb, outcome).inc()
 
     def _stuck_because(self) -> str | None:
-        began = self._pass_began
-        if began is not None and time.monotonic() - began > STUCK_SECONDS:
+        if any(time.monotonic() - began > STUCK_SECONDS for began in self._began.values()):
             return f"a pass takes longer than {STUCK_SECONDS:.0f} seconds"
         return None
 
@@ -321,13 +372,14 @@ def _options(settings: ClusterSettings) -> Options:
         has_environment_provider=settings.has_environment_provider,
         tenant_destinations=settings.tenant_destinations,
         allow_cidrs=settings.allow_cidrs,
+        cluster_domain=settings.cluster_domain,
     )
 
 
 async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> NoReturn:
     while True:
-        await asyncio.sleep(seconds)
         await step()
+        await asyncio.sleep(seconds)
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> bool:
