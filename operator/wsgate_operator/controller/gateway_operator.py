@@ -300,7 +300,9 @@ class Operator:
             return
         # A fault is told by those who annotate them.
         with contextlib.suppress(ApiError):
-            self._pod_names = tuple(pod.name for pod in await self._pods.list() if pod.is_live)
+            pods = await self._pods.list()
+            # One that waits for a node holds no lease, and misses nothing.
+            self._pod_names = tuple(pod.name for pod in pods if pod.is_live and pod.phase == "Running")
 
     async def _verify_configmaps(self) -> None:
         for content, sink in self._sinks.items():

@@ -32,4 +32,6 @@ def configure(stream: TextIO, level: str) -> None:
     handler.setFormatter(LineFormatter())
     logging.root.handlers = [handler]
     logging.root.setLevel(logging.WARNING)
-    logging.getLogger(LOGGER_NAME).setLevel(level)
+    ours = logging.getLogger(LOGGER_NAME)
+    ours.handlers, ours.propagate = [], True
+    ours.setLevel(level)

@@ -99,7 +99,7 @@ def test_a_torn_last_line_is_dropped_with_a_warning_and_the_rest_is_kept(
     written(tmp_path, record("1"), tail=tail)
     logging.getLogger("wsgate").propagate = True
     assert loaded(tmp_path) == ["1"]
-    assert [each.message for each in caplog.records] == ["unfinished revocation dropped"]
+    assert {each.message for each in caplog.records} == {"unfinished revocation dropped"}
     caplog.clear()
     assert loaded(tmp_path) == ["1"]
     assert caplog.records == []

@@ -104,6 +104,24 @@ def test_a_redis_that_is_away_at_the_start_gets_everything_when_it_comes(tmp_pat
     play(scenario)
 
 
+def test_the_configmap_confirms_for_a_running_pod_that_redis_does_not_hear_from(tmp_path: Path) -> None:
+    async def scenario(cluster: Cluster) -> None:
+        with valkey(tmp_path) as server:
+            await cluster.pods("pod-0")
+            async with operating(cluster, tmp_path, server.url, WSGATE_REVOCATION_CONFIRM_SECONDS="1") as life:
+                await logs(server)
+                await eventually(lambda: life.metric("redis_up") == 1, "Redis is up")
+                before = confirmed_at(cluster)
+                await eventually(partial(is_newer, cluster, before), "it is confirmed although Redis is up")
+                lease(server, "pod-0")
+                await eventually(lambda: life.metric("live_pods") == 1, "the lease is seen")
+                before = cluster.calls["update configmaps"]
+                await asyncio.sleep(2.0)  # twice the pause between confirmations
+                assert cluster.calls["update configmaps"] - before <= 1
+
+    play(scenario)
+
+
 @pytest.mark.parametrize("how", ["killed", "flushed", "replaced"])
 def test_what_redis_loses_is_written_anew_events_included(tmp_path: Path, how: str) -> None:
     kicked = event("kicked", FAR)
