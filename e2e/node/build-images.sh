@@ -80,4 +80,5 @@ build operator
 build dataplane
 build_redis
 build_pause
+buildah rmi --prune # what earlier builds left
 ls -l "$work"/wsgate-*.tar
