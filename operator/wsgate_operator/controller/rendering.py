@@ -21,7 +21,7 @@ from wsgate_operator.sinks.api_error import ApiError
 from wsgate_operator.sinks.configmap import ConfigMapSink, Written
 from wsgate_operator.sinks.lasting_fault import LastingFault
 from wsgate_operator.sinks.packed import CapacityExceededError, StoredBytes
-from wsgate_operator.sinks.rendered_text import route_items
+from wsgate_operator.sinks.rendered_text import Items
 from wsgate_operator.telemetry.metrics import Metrics
 from wsgate_operator.translate.capacity import STORED_BYTES_MAX, fit_routes
 from wsgate_operator.translate.options import Options
@@ -67,6 +67,7 @@ class Rendering:
         self._members: dict[str, tuple[RevocationRecord, str]] = {}
         self._offered: tuple[Route, ...] | None = None
         self._fitting = 0
+        self._items = Items()
         self._written_routes: tuple[Route, ...] = ()
         self._fault = LastingFault("routes not written to the ConfigMap")
         self._is_capacity_told = False
@@ -176,14 +177,14 @@ class Rendering:
 
     async def _write_what_fits(self, translation: Translation) -> Written:
         try:
-            written = await self._routes.write(await asyncio.to_thread(route_items, translation.routes))
+            written = await self._routes.write(await asyncio.to_thread(self._items.of_routes, translation.routes))
         except CapacityExceededError as error:
             if not self._is_capacity_told:
                 _log.error("routes-left-out", extra={"fields": {"detail": str(error)}})
             self._is_capacity_told = True
             fitting = (await asyncio.to_thread(fit_routes, translation, StoredBytes().of_routes)).routes
             self._fitting = len(fitting)
-            return await self._routes.write(await asyncio.to_thread(route_items, fitting))
+            return await self._routes.write(await asyncio.to_thread(self._items.of_routes, fitting))
         self._is_capacity_told = False
         return written
 

@@ -9,7 +9,7 @@ from wsgate_operator.sinks.api_error import ApiError
 from wsgate_operator.sinks.configmap import ConfigMapSink, Written
 from wsgate_operator.sinks.lasting_fault import LastingFault
 from wsgate_operator.sinks.packed import CapacityExceededError, StoredBytes
-from wsgate_operator.sinks.rendered_text import record_items
+from wsgate_operator.sinks.rendered_text import Items
 from wsgate_operator.telemetry.metrics import Metrics
 from wsgate_operator.translate.capacity import fit_records
 
@@ -44,6 +44,7 @@ class SecondChannel:
         self._metrics = metrics
         self._turn = asyncio.Lock()
         self._fault = LastingFault("revocations not written to the ConfigMap")
+        self._items = Items()
         self._records: Sequence[RevocationRecord] = ()
         # Also nothing is something to write.
         self._is_changed = True
@@ -100,7 +101,7 @@ class SecondChannel:
 
     async def _send(self, records: Sequence[RevocationRecord], now: float) -> Written:
         # In a thread: there may be tens of thousands.
-        return await self._sink.write(await asyncio.to_thread(record_items, records), confirmed_at=now)
+        return await self._sink.write(await asyncio.to_thread(self._items.of_records, records), confirmed_at=now)
 
     def _tell_left_out(self, count: int) -> None:
         if count:

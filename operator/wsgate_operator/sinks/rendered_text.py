@@ -1,26 +1,59 @@
 """The rendered documents as text: readable, in a fixed order, the same text for the same content."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import yaml
 
 from wsgate_contract import rendered
+from wsgate_contract.model import Value
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
 
-Item = Mapping[str, Any]
-"""A route or a record as a JSON-shaped mapping."""
+
+class Item(dict[str, Any]):
+    """A route or a record as a JSON-shaped mapping, never changed once it is made."""
+
+    @cached_property
+    def text(self) -> str:
+        """The element of the document's list; made once, since it costs far more than all the rest."""
+        return yaml_text([dict(self)])
+
+
+class Items:
+    """Makes items in order, without what is at its default; those of the very same value are kept."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Value, Item]] = {}
+
+    def of_routes(self, routes: Iterable[Route]) -> list[Item]:
+        """By namespace/name."""
+        return self._of((route.key, route) for route in routes)
+
+    def of_records(self, records: Iterable[RevocationRecord]) -> list[Item]:
+        """By their ids."""
+        return self._of((record.id, record) for record in records)
+
+    def _of(self, values: Iterable[tuple[str, Value]]) -> list[Item]:
+        before, self._known, items = self._known, {}, []
+        for key, value in sorted(values, key=lambda each: each[0]):
+            known = before.get(key)
+            if known is None or known[0] is not value:
+                known = value, Item(in_order(value.to_document()))
+            self._known[key] = known
+            items.append(known[1])
+        return items
 
 
 def route_items(routes: Iterable[Route]) -> list[Item]:
-    """The routes by namespace/name, without what is at its default."""
-    return [in_order(route.to_document()) for route in sorted(routes, key=lambda route: route.key)]
+    """Items.of_routes() for once."""
+    return Items().of_routes(routes)
 
 
 def record_items(records: Iterable[RevocationRecord]) -> list[Item]:
-    """The records by their ids, without what is at its default."""
-    return [in_order(record.to_document()) for record in sorted(records, key=lambda record: record.id)]
+    """Items.of_records() for once."""
+    return Items().of_records(records)
 
 
 def document_text(
@@ -30,7 +63,10 @@ def document_text(
     confirmed_at: float | None = None,
 ) -> str:
     """The whole document in ASCII; confirmed_at is in Unix seconds."""
-    return yaml_text(rendered.build(content, items, version, confirmed_at=confirmed_at))
+    header = rendered.build(content, items, version, confirmed_at=confirmed_at)
+    del header[content]
+    elements = f"{content}:\n" + "".join(item.text for item in items) if items else f"{content}: []\n"
+    return yaml_text(header) + elements
 
 
 def yaml_text(value: object) -> str:

@@ -112,6 +112,9 @@ class StatusSink:
                 continue
             try:
                 is_written = await self.apply(update)
+                if not is_written:
+                    # Else thousands that are up to date already would hold up everything else.
+                    await asyncio.sleep(0)
                 batch.written += is_written
                 batch.server_faults = 0
             except ApiError as error:

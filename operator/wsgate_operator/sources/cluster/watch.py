@@ -206,7 +206,12 @@ class _Run:
         # Not kopf.operator(): after a failure it waits 5 s for the other watch, whose cancellation it
         # then may swallow, and so never returns.
         tasks = await kopf.spawn_tasks(
-            registry=self._registry(), settings=_settings(self._timing), standalone=True, clusterwide=True
+            registry=self._registry(),
+            settings=_settings(self._timing),
+            # Else kopf asks who the user is, and in a container nobody knows a uid of ours.
+            identity="wsgate-operator",  # type: ignore[arg-type]  # a str whose type kopf keeps to itself
+            standalone=True,
+            clusterwide=True,
         )
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:

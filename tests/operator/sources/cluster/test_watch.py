@@ -107,6 +107,22 @@ def test_what_is_there_and_what_happens_later_comes_into_the_cache(tmp_path: Pat
     asyncio.run(run())
 
 
+def test_a_user_whom_the_system_does_not_know_can_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 65532")
+
+    # As in a container, where no passwd names the uid.
+    monkeypatch.setattr("getpass.getuser", unknown)
+
+    async def run() -> None:
+        async with watching(tmp_path) as seen:
+            await put_route(seen.server, "chat")
+            await is_ready(seen)
+            await seen.sees("chat")
+
+    asyncio.run(run())
+
+
 def test_a_stopped_watch_takes_no_other_task_along_and_leaves_signals_alone(tmp_path: Path) -> None:
     async def run() -> str:
         async with asyncio.TaskGroup() as tasks:
