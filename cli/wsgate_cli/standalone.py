@@ -13,9 +13,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from wsgate_contract.address import Address
 from wsgate_dataplane.__main__ import add_listen_arguments, run_until_stopped
 from wsgate_dataplane.admin.journal import JournalError, RevocationJournal, default_state_folder
-from wsgate_dataplane.server import Address, DataPlane, raise_descriptor_limit
+from wsgate_dataplane.server import DataPlane, raise_descriptor_limit
 from wsgate_dataplane.settings import Settings, SettingsError
 from wsgate_dataplane.telemetry.log import configure
 from wsgate_operator.renderer import FirstLoadError, Renderer

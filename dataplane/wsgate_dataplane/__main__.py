@@ -10,7 +10,8 @@ from typing import Any
 
 import uvloop
 
-from wsgate_dataplane.server import Address, DataPlane, raise_descriptor_limit
+from wsgate_contract.address import Address
+from wsgate_dataplane.server import DataPlane, raise_descriptor_limit
 from wsgate_dataplane.settings import Settings, SettingsError
 from wsgate_dataplane.telemetry.log import configure
 from wsgate_dataplane.upstreams.resolve import Destinations

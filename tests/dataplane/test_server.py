@@ -17,28 +17,10 @@ from tests.support.valkey import ValkeyServer, valkey
 from tests.support.world import LOOPBACK, World, eventually
 from wsgate_cli.standalone import make_renderer
 from wsgate_dataplane.outcomes.table import Reason
-from wsgate_dataplane.server import Address, DataPlane
+from wsgate_dataplane.server import DataPlane
 from wsgate_dataplane.settings import Settings
 from wsgate_operator.renderer import Renderer
 from wsgate_operator.settings import OperatorSettings
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        (":8080", Address(None, 8080)),
-        ("127.0.0.1:0", Address("127.0.0.1", 0)),
-        ("[::1]:9090", Address("::1", 9090)),
-    ],
-)
-def test_an_address_is_host_and_port(text: str, address: Address) -> None:
-    assert Address.parse(text) == address
-
-
-@pytest.mark.parametrize("text", ["8080", "host:", "host:http", "host:99999", ""])
-def test_anything_else_is_refused_with_the_form_that_is_expected(text: str) -> None:
-    with pytest.raises(ValueError, match="expected HOST:PORT"):
-        Address.parse(text)
 
 
 async def ready(plane: DataPlane) -> int:

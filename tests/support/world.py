@@ -20,8 +20,9 @@ from websockets.asyncio.server import ServerConnection
 
 from wsgate_cli.devkey import DevelopmentKey, provider
 from wsgate_cli.standalone import make_renderer
+from wsgate_contract.address import Address
 from wsgate_dataplane.admin.journal import RevocationJournal
-from wsgate_dataplane.server import Address, DataPlane
+from wsgate_dataplane.server import DataPlane
 from wsgate_dataplane.settings import Settings
 from wsgate_operator.settings import OperatorSettings
 

@@ -7,12 +7,12 @@ import logging
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import NoReturn
 
 from aiohttp import web
 from kubernetes.aio.client import ApiClient
 
+from wsgate_contract.address import Address
 from wsgate_contract.rendered import Content
 from wsgate_contract.revocation_log import Keys
 from wsgate_operator.controller.log_channel import LogChannel
@@ -62,28 +62,15 @@ STUCK_SECONDS = 180.0
 _log = logging.getLogger("wsgate.operator")
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where the pages are; host None: every address."""
-
-    host: str | None
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """HOST:PORT or :PORT; raises ValueError that says so."""
-        host, colon, port = text.rpartition(":")
-        if not colon or not port.isdecimal() or int(port) > 65535:
-            raise ValueError(f"WSGATE_ADMIN_LISTEN: expected HOST:PORT, found {text!r}")
-        return cls(host.strip("[]") or None, int(port))
-
-
 class Operator:
     """One operator of one gateway; run() until cancelled. Raises ValueError for an address or URL that is none."""
 
     def __init__(self, settings: ClusterSettings, api: ApiClient, instance: str) -> None:
         self._settings = settings
-        self._address = Address.parse(settings.admin_listen)
+        try:
+            self._address = Address.parse(settings.admin_listen)
+        except ValueError as error:
+            raise ValueError(f"WSGATE_ADMIN_LISTEN: {error}") from None
         self._api = api
         self.metrics = Metrics()
         calls, clock = ApiCalls(api), time.time
