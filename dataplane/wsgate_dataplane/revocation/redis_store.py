@@ -9,7 +9,6 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from redis import exceptions
 from redis.asyncio import Redis
@@ -17,6 +16,7 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from wsgate_contract.redis_url import FORM, TLS_OPTIONS, RedisURL
 from wsgate_contract.revocation_log import (
     EPOCH_PREFIX,
     INBOX_RECORDS_MAX,
@@ -34,8 +34,6 @@ CONNECTIONS_MAX = 8
 SET_PAGE = 2_000
 SET_PAGE_OVERLAP = 200
 """Members that leave the set between two pages shift the others down by as many."""
-TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"})
-"""What may follow ? in the URL; other options would undo the time limits."""
 LOG_PAGE = 200
 """Parsing a page takes some 15 ms, in which nothing else runs."""
 
@@ -155,20 +153,12 @@ def _client(url: str) -> Redis:
 
 
 def _check(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_usable = False  # its message would quote a piece of the URL, perhaps one of the password
-    if not is_usable or not re.fullmatch(r"(/\d*)?", parts.path):
-        raise ValueError(
-            "expected redis://[user:password@]host[:port][/db], or rediss:// for TLS; special characters in user "
-            "and password must be percent-encoded"
-        )
-    allowed = TLS_OPTIONS if parts.scheme == "rediss" else frozenset[str]()
-    if unknown := parse_qs(parts.query, keep_blank_values=True).keys() - allowed:
-        named = ", ".join(sorted(name[:32] for name in unknown))
-        raise ValueError(f"expected no option but {', '.join(sorted(TLS_OPTIONS))} of rediss://, found {named}")
+    parsed = RedisURL.parse(url)
+    if parsed is None or not re.fullmatch(r"(/\d*)?", parsed.path):
+        raise ValueError(f"expected {FORM}")
+    if unknown := parsed.unknown_options():
+        allowed = ", ".join(sorted(TLS_OPTIONS))
+        raise ValueError(f"expected no option but {allowed} of rediss://, found {unknown}")
 
 
 def _entry(entry_id: str, fields: dict[str, str]) -> Positioned:

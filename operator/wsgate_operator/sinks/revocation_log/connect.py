@@ -6,8 +6,8 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
 
+from wsgate_contract.redis_url import FORM, TLS_OPTIONS, RedisURL
 from wsgate_operator.sinks.revocation_log.fault import Reason, RevocationLogError
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ CALL_SECONDS = 1.0
 """Longest wait for a connection, and for each answer."""
 
 OPTIONS = frozenset({"db"})
-TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"})
-"""What may follow ? in the URL; the others would undo the time limits."""
+"""What may follow ? in the URL, beside what TLS needs."""
 
 
 def connect(url: str) -> "Redis":
@@ -48,22 +47,12 @@ def connect(url: str) -> "Redis":
 
 
 def _check(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_usable = False  # its message would quote a piece of the URL, which may be one of the password
-    if not is_usable or parts.scheme not in ("redis", "rediss"):
-        raise ValueError(
-            "the Redis URL must be redis://[user:password@]host[:port][/db], or rediss:// for TLS; "
-            "special characters in user and password must be percent-encoded"
-        )
-    allowed = OPTIONS | TLS_OPTIONS if parts.scheme == "rediss" else OPTIONS
-    if unknown := parse_qs(parts.query, keep_blank_values=True).keys() - allowed:
-        names = ", ".join(sorted(name[:32] for name in unknown))
-        raise ValueError(
-            f"the Redis URL has options that are not allowed: {names}; use {', '.join(sorted(allowed))}"
-        )
+    parsed = RedisURL.parse(url)
+    if parsed is None:
+        raise ValueError(f"the Redis URL must be {FORM}")
+    if unknown := parsed.unknown_options(OPTIONS):
+        allowed = ", ".join(sorted(OPTIONS | TLS_OPTIONS if parsed.is_encrypted else OPTIONS))
+        raise ValueError(f"the Redis URL has options that are not allowed: {unknown}; use {allowed}")
 
 
 @asynccontextmanager
