@@ -100,10 +100,6 @@ class LogChannel:
                 if not self._is_refused:
                     self._fault.succeeded()
             self._metrics.redis_up.set(self.published is not None)
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                # redis-py loses a cancellation that meets an answer: asyncio.wait_for() does before Python 3.12.
-                raise asyncio.CancelledError
 
     async def _look(self, pods: Sequence[str] | None) -> None:
         if not await self._is_safe():

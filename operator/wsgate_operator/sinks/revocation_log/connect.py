@@ -69,6 +69,11 @@ async def bounded(seconds: float) -> AsyncIterator[None]:
             raise
         # None: the original's text may hold records.
         raise translated from None
+    finally:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # redis-py loses a cancellation that meets an answer: asyncio.wait_for() does before Python 3.12.
+            raise asyncio.CancelledError
 
 
 def _translate(error: Exception) -> RevocationLogError | None:

@@ -255,3 +255,26 @@ async def test_tls_that_cannot_be_trusted_is_named(own_server: ValkeyServer, tmp
     assert "IP address mismatch" in str(wrong_name)
     # A server without TLS waits for the rest of a command.
     assert "rediss://" in str(await fault_of(f"rediss://127.0.0.1:{own_server.port}/0"))
+
+
+@on_both_loops
+async def test_a_cancellation_that_the_library_loses_is_not_lost() -> None:
+    began = asyncio.Event()
+
+    async def deaf() -> None:
+        # As asyncio.wait_for() before Python 3.12 where an answer comes at the same time.
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return
+
+    async def work() -> None:
+        async with bounded(5):
+            await deaf()
+
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(work())
+        await began.wait()
+        task.cancel()
+    assert task.cancelled()
