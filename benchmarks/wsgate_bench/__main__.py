@@ -3,21 +3,18 @@
 import argparse
 import dataclasses
 import json
-import resource
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from .measure import Plan, Sample, measure_all
 from .peers import DEFAULT_PEERS, DIRECT, PEERS
-from .processes import ProcessFailed
+from .processes import ProcessFailed, prepare
 from .report import Results, markdown
 from .scenarios import SCENARIOS, shortened
 
 REPEATS = 5
 QUICK_REPEATS = 3
-FILES_MIN = 8192
 
 
 def _names(known: list[str]) -> Callable[[str], tuple[str, ...]]:
@@ -43,27 +40,13 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _raise_file_limit() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < FILES_MIN:
-        raise SystemExit(f"ulimit -n allows {hard} files, {FILES_MIN} are needed")
-    if soft < FILES_MIN:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_MIN, hard))
-
-
-def _stop(_signal: int, _frame: object) -> None:
-    # As an exception, so that everything started is stopped on the way out.
-    raise SystemExit("stopped by a signal")
-
-
 def _progress(words: str) -> None:
     sys.stderr.write(words + "\n")
 
 
 def main() -> int:
     options = _options()
-    _raise_file_limit()
-    signal.signal(signal.SIGTERM, _stop)
+    prepare()
     scenarios = tuple(scenario for scenario in SCENARIOS if scenario.name in options.only)
     if options.quick:
         scenarios = tuple(shortened(scenario) for scenario in scenarios)

@@ -32,12 +32,12 @@ def unmasked(first_byte: int, payload: bytes) -> bytes:
     return header(first_byte, len(payload)) + payload
 
 
-def opening_request(port: int, token: str) -> bytes:
+def opening_request(host: str, path: str, token: str) -> bytes:
     """The handshake's request with a bearer token; every peer gets the same, also those that do not look."""
     key = base64.b64encode(os.urandom(16)).decode()
     lines = (
-        "GET / HTTP/1.1",
-        f"Host: 127.0.0.1:{port}",
+        f"GET {path} HTTP/1.1",
+        f"Host: {host}",
         "Upgrade: websocket",
         "Connection: Upgrade",
         f"Sec-WebSocket-Key: {key}",

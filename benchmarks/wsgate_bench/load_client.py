@@ -50,7 +50,7 @@ async def stage(**report: float) -> None:
 
 async def connect(task: Task, exchange: Exchange, token: str) -> Session:
     """Open one session."""
-    request = opening_request(task.port, token)
+    request = opening_request(f"127.0.0.1:{task.port}", "/", token)
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(STEP_SECONDS_MAX):
         _, session = await loop.create_connection(lambda: Session(exchange, request), "127.0.0.1", task.port)

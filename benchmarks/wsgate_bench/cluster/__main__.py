@@ -4,8 +4,6 @@ built (e2e/toolchain/build.sh): start a cluster, measure, print the report.
 
 import argparse
 import os
-import resource
-import signal
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -16,13 +14,12 @@ from e2e.cluster import Cluster
 from e2e.services import Services
 
 from ..load_client import first_cause
-from ..processes import ProcessFailed
+from ..processes import ProcessFailed, prepare
 from . import revocation_stage, revoking, routes_stage
 from .api_server import ApiCallFailed
 from .report import Loads, markdown
 
 BASE = Path(e2e.__file__).parent.parent / "manifests/base"
-FILES_MIN = 8192
 STAGES = ("revocations", "routes")
 FAILURES = (ProcessFailed, ApiCallFailed, routes_stage.RoutesMissing, AssertionError, OSError)
 
@@ -43,19 +40,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="about a minute: fewer sessions, revocations, routes")
     parser.add_argument("--only", choices=STAGES, help="one stage alone")
     return parser.parse_args()
-
-
-def _raise_file_limit() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < FILES_MIN:
-        raise SystemExit(f"ulimit -n allows {hard} files, {FILES_MIN} are needed")
-    if soft < FILES_MIN:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_MIN, hard))
-
-
-def _stop(_signal: int, _frame: object) -> None:
-    # As an exception, so that everything started is stopped on the way out.
-    raise SystemExit("stopped by a signal")
 
 
 def _progress(words: str) -> None:
@@ -90,8 +74,7 @@ def _measure(
 
 def main() -> int:
     options = _options()
-    _raise_file_limit()
-    signal.signal(signal.SIGTERM, _stop)
+    prepare()
     plans, results, before = _plans(is_quick=options.quick), Results(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="wsgate-bench-") as name:
         try:

@@ -15,10 +15,12 @@ from typing import Any
 
 import uvloop
 
+from ..client_session import SessionFailed
+from ..frames import opening_request
 from ..load_client import first_cause, spread, stage
 from .api_server import ApiCallFailed, ApiServer, collection
 from .wake_up import WakeUps
-from .watched_session import SessionFailed, WatchedSession, opening_request
+from .watched_session import WatchedSession
 
 OPENING_AT_ONCE = 16
 STEP_SECONDS_MAX = 10.0

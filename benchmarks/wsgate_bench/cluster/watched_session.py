@@ -1,19 +1,14 @@
 """A client's session that costs nearly nothing and notes when and how it ends."""
 
 import asyncio
-import base64
-import os
 import time
 from dataclasses import dataclass
 from typing import cast
 
+from ..client_session import SessionFailed
 from ..frames import BINARY, CLOSE, masked, unmasked
 
 HEAD_END = b"\r\n\r\n"
-
-
-class SessionFailed(Exception):
-    """It was refused, ended too early or did not echo."""
 
 
 @dataclass(frozen=True)
@@ -88,23 +83,6 @@ class WatchedSession(asyncio.Protocol):
             self.ended.set_result(Ending(time.monotonic(), self._code))
         if not self._reached.done():
             self._reached.set_exception(SessionFailed("closed before the answer"))
-
-
-def opening_request(host: str, path: str, token: str) -> bytes:
-    """The handshake of RFC 6455 with a bearer token."""
-    key = base64.b64encode(os.urandom(16)).decode()
-    lines = (
-        f"GET {path} HTTP/1.1",
-        f"Host: {host}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        f"Sec-WebSocket-Key: {key}",
-        "Sec-WebSocket-Version: 13",
-        f"Authorization: Bearer {token}",
-        "",
-        "",
-    )
-    return "\r\n".join(lines).encode()
 
 
 def _code_of(data: bytes) -> int | None:
