@@ -6,7 +6,7 @@ import gc
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NoReturn
 
 from aiohttp import web
@@ -16,7 +16,7 @@ from wsgate_contract.address import Address
 from wsgate_contract.rendered import Content
 from wsgate_contract.revocation_log import Keys
 from wsgate_operator.controller.log_channel import LogChannel
-from wsgate_operator.controller.objects import KINDS, Objects
+from wsgate_operator.controller.objects import Objects
 from wsgate_operator.controller.pod_marks import PodMarks
 from wsgate_operator.controller.rendering import Rendering
 from wsgate_operator.controller.second_channel import SecondChannel
@@ -31,12 +31,13 @@ from wsgate_operator.sinks.pods import PodsSink
 from wsgate_operator.sinks.revocation_log.connect import connect
 from wsgate_operator.sinks.revocation_log.log import VERIFY_SECONDS
 from wsgate_operator.sinks.status import StatusSink
-from wsgate_operator.sources.cluster.cache import ObjectCache
+from wsgate_operator.sources.cluster.cache import Document, ObjectCache
 from wsgate_operator.sources.cluster.listing import Lister, ListError
 from wsgate_operator.sources.cluster.watch import keep_watching
 from wsgate_operator.telemetry.metrics import Metrics
 from wsgate_operator.telemetry.pages import make_pages
 from wsgate_operator.translate.options import Options
+from wsgate_operator.translate.verdict import Kind
 
 QUIET_SECONDS = 0.3
 """Changes of routes are rendered when none has come for so long,"""
@@ -187,11 +188,12 @@ class Operator:
                 fault.failed("List", str(error))
                 continue
             fault.succeeded()
-            for kind, documents in (("TokenRevocation", listing.revocations), ("WsRoute", listing.routes)):
-                vanished = self._cache.replace(kind, documents, listing.versions[kind])
-                for known in KINDS:
-                    if kind == known:
-                        self._objects.note_vanished(known, vanished)
+            listed: Mapping[Kind, tuple[Document, ...]] = {
+                "TokenRevocation": listing.revocations,
+                "WsRoute": listing.routes,
+            }
+            for kind, documents in listed.items():
+                self._objects.note_vanished(kind, self._cache.replace(kind, documents, listing.versions[kind]))
             self.metrics.listed_timestamp_seconds.set_to_current_time()
             self._listed.set()
             self._statuses_due.set()

@@ -107,6 +107,12 @@ def generation_of(document: Document) -> Generation:
     return str(metadata.get("uid", "")), int(metadata.get("generation", 0))
 
 
+def held_condition(document: Document, type_: str) -> Mapping[str, Any]:
+    """A condition as the object's status has it; empty where it has none."""
+    conditions = (document.get("status") or {}).get("conditions") or ()
+    return next((each for each in conditions if each.get("type") == type_), {})
+
+
 def _gateway_of(document: Mapping[str, Any]) -> object:
     spec = document.get("spec")
     return spec.get("gatewayName", DEFAULT_GATEWAY_NAME) if isinstance(spec, Mapping) else DEFAULT_GATEWAY_NAME

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from wsgate_contract.revocation_log import PodLease
-from wsgate_operator.controller.objects import Generation, generation_of
+from wsgate_operator.controller.objects import Generation, generation_of, held_condition
 from wsgate_operator.sources.cluster.cache import Document
 from wsgate_operator.translate.conditions import Rollout
 from wsgate_operator.translate.verdict import Kind
@@ -46,7 +47,7 @@ class Rollouts:
             held = _held_version(document)
             since = held if held is not None and held <= version else version
             entry = self._keep("WsRoute", key, document, since, "")
-            if held is not None and _condition(document, "Ready") == "True":
+            if held is not None and _is_true(document, "Ready"):
                 entry.acknowledged = 1
         if entry is None or entry.version is None:
             return Rollout(fault=fault)
@@ -104,24 +105,26 @@ def _count(entry: _Written, leases: Leases | None, has_it: Callable[[PodLease], 
 
 def _held_version(document: Document) -> int | None:
     """programmedVersion of the status, if that speaks of this generation."""
-    status = document.get("status") or {}
-    version = status.get("programmedVersion")
-    is_current = status.get("observedGeneration") == document["metadata"].get("generation")
-    return version if is_current and isinstance(version, int) and version > 0 else None
+    version = _current_status(document).get("programmedVersion")
+    return version if isinstance(version, int) and version > 0 else None
 
 
 def _held_acknowledgement(document: Document) -> int | None:
     """How many pods acknowledged it, if the status says of this generation that all did."""
-    status = document.get("status") or {}
+    status = _current_status(document)
     pods, acknowledged = status.get("pods"), status.get("acknowledgedPods")
-    is_current = status.get("observedGeneration") == document["metadata"].get("generation")
     is_complete = isinstance(pods, int) and pods > 0 and pods == acknowledged
-    return pods if is_current and is_complete and _condition(document, "Published") == "True" else None
+    return pods if is_complete and _is_true(document, "Published") else None
 
 
-def _condition(document: Document, type_: str) -> str | None:
-    conditions = (document.get("status") or {}).get("conditions") or ()
-    return next((each.get("status") for each in conditions if each.get("type") == type_), None)
+def _current_status(document: Document) -> Mapping[str, Any]:
+    """The status, if it speaks of this generation; else empty."""
+    status: Mapping[str, Any] = document.get("status") or {}
+    return status if status.get("observedGeneration") == document["metadata"].get("generation") else {}
+
+
+def _is_true(document: Document, type_: str) -> bool:
+    return held_condition(document, type_).get("status") == "True"
 
 
 def _position(cursor: str) -> tuple[int, int]:

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from wsgate_contract.revocation import RevocationRecord
-from wsgate_operator.controller.objects import Generations, generation_of
+from wsgate_operator.controller.objects import Generations, generation_of, held_condition
 from wsgate_operator.controller.rollouts import Leases, Rollouts
+from wsgate_operator.resources.metadata import Status
 from wsgate_operator.sinks.events import EventSink, News
 from wsgate_operator.sinks.lasting_fault import LastingFault
 from wsgate_operator.sinks.status import StatusSink, StatusUpdate
@@ -143,14 +144,14 @@ class Statuses:
         return _update(verdict, document, status)
 
 
-def _update(verdict: Verdict, document: Document, status: object) -> StatusUpdate:
+def _update(verdict: Verdict, document: Document, status: Status) -> StatusUpdate:
     namespace, _, name = verdict.key.partition("/")
     return StatusUpdate(
         kind=verdict.kind,
         namespace=namespace,
         name=name,
         uid=str(document["metadata"].get("uid", "")),
-        status=status,  # type: ignore[arg-type]  # of the kind
+        status=status,
         held=document.get("status"),
     )
 
@@ -162,14 +163,9 @@ def _generation(document: Document) -> int | None:
 
 def _is_news(verdict: Verdict, document: Document) -> bool:
     """Whether the verdict differs from what the object's status says: a restart is no news."""
-    held = _accepted_condition(document)
+    held = held_condition(document, "Accepted")
     is_same = held.get("status") == ("True" if verdict.accepted else "False")
     return not (is_same and (verdict.accepted or str(held.get("message", "")).startswith(verdict.message[:256])))
-
-
-def _accepted_condition(document: Document) -> Mapping[str, object]:
-    conditions = (document.get("status") or {}).get("conditions") or ()
-    return next((each for each in conditions if each.get("type") == "Accepted"), {})
 
 
 def _news(verdict: Verdict, update: StatusUpdate) -> News:
