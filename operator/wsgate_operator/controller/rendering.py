@@ -20,6 +20,7 @@ from wsgate_operator.controller.second_channel import SecondChannel
 from wsgate_operator.sinks.api_error import ApiError
 from wsgate_operator.sinks.configmap import ConfigMapSink, Written
 from wsgate_operator.sinks.lasting_fault import LastingFault
+from wsgate_operator.sinks.made_once import MadeOnce
 from wsgate_operator.sinks.packed import CapacityExceededError, StoredBytes
 from wsgate_operator.sinks.rendered_text import Items
 from wsgate_operator.telemetry.metrics import Metrics
@@ -64,7 +65,9 @@ class Rendering:
         self._decided = self._tried = Decision(Translation())
         self._records: Sequence[RevocationRecord] = ()
         self._orphans: tuple[RevocationRecord, ...] = ()
-        self._members: dict[str, tuple[RevocationRecord, str]] = {}
+        self._texts = MadeOnce(member_of)
+        self._members: list[tuple[str, str]] = []
+        """Id and text of each object's record."""
         self._offered: tuple[Route, ...] | None = None
         self._fitting = 0
         self._items = Items()
@@ -104,9 +107,9 @@ class Rendering:
         self._records = translation.revocations
         # Before Redis, which may take its time to say that it is away.
         self.want_records()
-        members = self._members_of(translation.revocations)
+        self._members = self._texts.of((record.id, record) for record in translation.revocations)
         if self._channel is not None:
-            await self._channel.publish(members)
+            await self._channel.publish(frozenset(member for _, member in self._members))
             self.want_records()
         self._decided = Decision(translation, seen.generations)
         return True
@@ -212,24 +215,13 @@ class Rendering:
             for accepted in (True, False):
                 self._metrics.objects.labels(kind, str(accepted).lower()).set(counts[kind, accepted])
 
-    def _members_of(self, records: Sequence[RevocationRecord]) -> frozenset[str]:
-        """The records as members; each text is made once."""
-        before = self._members
-        self._members = {}
-        for record in records:
-            known = before.get(record.id)
-            self._members[record.id] = (
-                known if known is not None and known[0] is record else (record, member_of(record))
-            )
-        return frozenset(member for _, member in self._members.values())
-
     @property
     def log_ids(self) -> frozenset[str]:
         """Objects whose record stands in the log."""
         if self._channel is None or self._channel.published is None:
             return frozenset()
         members = self._channel.members
-        return frozenset(id_ for id_, (_, member) in self._members.items() if member in members)
+        return frozenset(id_ for id_, member in self._members if member in members)
 
 
 def _is_same(routes: Sequence[Route], others: Sequence[Route]) -> bool:

@@ -13,7 +13,7 @@ from wsgate_contract.model import Value
 from wsgate_contract.rendered import Content
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
-from wsgate_operator.sinks.rendered_text import in_order, yaml_text
+from wsgate_operator.sinks.rendered_text import item_of
 
 PLAIN_BYTES_MAX = 512 * 1024
 STORED_BYTES_MAX = 900 * 1024
@@ -127,7 +127,7 @@ class StoredBytes:
 
     def _text(self, key: str, value: Value) -> str:
         if key not in self._texts:
-            self._texts[key] = yaml_text([in_order(value.to_document())])
+            self._texts[key] = item_of(value).text
         return self._texts[key]
 
 

@@ -10,6 +10,7 @@ from wsgate_contract import rendered
 from wsgate_contract.model import Value
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
+from wsgate_operator.sinks.made_once import MadeOnce
 
 
 class Item(dict[str, Any]):
@@ -22,10 +23,10 @@ class Item(dict[str, Any]):
 
 
 class Items:
-    """Makes items in order, without what is at its default; those of the very same value are kept."""
+    """Makes items in order; those of the very same value are kept."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[Value, Item]] = {}
+        self._made: MadeOnce[Value, Item] = MadeOnce(item_of)
 
     def of_routes(self, routes: Iterable[Route]) -> list[Item]:
         """By namespace/name."""
@@ -36,14 +37,12 @@ class Items:
         return self._of((record.id, record) for record in records)
 
     def _of(self, values: Iterable[tuple[str, Value]]) -> list[Item]:
-        before, self._known, items = self._known, {}, []
-        for key, value in sorted(values, key=lambda each: each[0]):
-            known = before.get(key)
-            if known is None or known[0] is not value:
-                known = value, Item(in_order(value.to_document()))
-            self._known[key] = known
-            items.append(known[1])
-        return items
+        return [item for _, item in self._made.of(sorted(values, key=lambda each: each[0]))]
+
+
+def item_of(value: Value) -> Item:
+    """Without what is at its default."""
+    return Item(in_order(value.to_document()))
 
 
 def route_items(routes: Iterable[Route]) -> list[Item]:
