@@ -1,4 +1,5 @@
 -- Health of a WsRoute for Argo CD: what the operator says of the generation that Git wants.
+-- Argo CD runs each check alone, so that the two can share nothing.
 local function waiting(message)
   return { status = "Progressing", message = message }
 end

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from tests.dataplane.revocation.publisher import GATEWAY
+from tests.support.loops import eventually
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.revocation_log import member_of
 from wsgate_dataplane.revocation.redis_channel import RedisChannel, Store, connect
@@ -69,3 +70,9 @@ async def following(url: str, name: str = "pod-a") -> AsyncIterator[Pod]:
             yield pod
         finally:
             task.cancel()
+
+
+async def confirmed_anew(pod: Pod) -> None:
+    """Wait for a whole look that began after now."""
+    moment = time.time()
+    await eventually(lambda: pod.is_confirmed_since(moment), "a confirmation")

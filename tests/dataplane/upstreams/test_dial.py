@@ -1,123 +1,27 @@
 """Dialling real servers: a checked 101 with every early byte, or a refusal that leaves nothing open."""
 
 import asyncio
-import datetime
-import functools
-import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.dataplane.upstreams.upstream import (
+    ASKED,
+    EARLY,
+    SHORT,
+    dialled,
+    refusal,
+    rest_of,
+    saying,
+    serving,
+)
+from tests.support.certificates import server_context, trusting_context
 from tests.support.loops import eventually, on_both_loops
-from tests.support.sockets import HEAD, open_fds
-from wsgate_dataplane.outcomes.refusal import Refused
+from tests.support.sockets import HEAD
 from wsgate_dataplane.outcomes.table import Reason
-from wsgate_dataplane.upstreams.answer import ANSWER_BYTES_MAX, Answer, Offer
-from wsgate_dataplane.upstreams.dial import Target, Upgraded, dial, head_bytes
-from wsgate_dataplane.upstreams.resolve import ANYWHERE, Destinations, Reach
-
-OFFER = Offer("ICX+Yqv66kxgM0FcWaLWlFLwTAI=")
-ASKED = head_bytes("/ws", [("Host", "upstream.test")])
-EARLY = b"\x82\x05early" + b"\x82\x00"
-SHORT = 0.2
-"""Seconds, where a test has to wait for it."""
-
-Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-class Upstream:
-    """A listening server that reads one head and then behaves as it was told."""
-
-    def __init__(self, behaviour: Behaviour) -> None:
-        self._behaviour = behaviour
-        self.port = 0
-        self.heads: list[bytes] = []
-        self.connected = 0
-        self.gone = 0
-        """Connections whose end was seen."""
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connected += 1
-        try:
-            self.heads.append(await reader.readuntil(b"\r\n\r\n"))
-            await self._behaviour(reader, writer)
-            await reader.read()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            self.gone += 1
-            writer.transport.abort()
-
-    def url(self, host: str = "127.0.0.1", scheme: str = "ws") -> str:
-        return f"{scheme}://{host}:{self.port}/ws"
-
-
-@asynccontextmanager
-async def serving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[Upstream]:
-    """A running upstream; at the end every dialled connection is closed and no descriptor is left."""
-    upstream = Upstream(behaviour)
-    server = await asyncio.start_server(upstream, "127.0.0.1", 0, ssl=tls)
-    upstream.port = server.sockets[0].getsockname()[1]
-    before = open_fds()
-    try:
-        yield upstream
-        await eventually(lambda: upstream.gone == upstream.connected, "a connection was left open")
-        await eventually(lambda: open_fds() <= before, lambda: f"{open_fds()} descriptors, {before} before")
-    finally:
-        server.close()
-        await server.wait_closed()
-
-
-def saying(*pieces: bytes, then_close: bool = False) -> Behaviour:
-    """Send the pieces, each in a segment of its own."""
-
-    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-            await asyncio.sleep(0)
-        if then_close:
-            writer.transport.close()
-
-    return say
-
-
-async def dialled(
-    url: str, tls: ssl.SSLContext | None = None, connect: float = 5, handshake: float = 5, name: str | None = None
-) -> Upgraded:
-    return await dial(Target.from_url(url, tls, name), ASKED, OFFER, connect, handshake)
-
-
-async def refusal(
-    url: str, tls: ssl.SSLContext | None = None, connect: float = 5, handshake: float = 5
-) -> Refused:
-    with pytest.raises(Refused) as caught:
-        await dialled(url, tls, connect, handshake)
-    # A traceback would keep the connection's objects alive.
-    return caught.value.with_traceback(None)
-
-
-async def rest_of(upgraded: Upgraded, size: int) -> bytes:
-    """Early bytes and what follows, as the relay reads them after its take-over."""
-    received = bytearray(upgraded.early)
-
-    class Reading(asyncio.Protocol):
-        def data_received(self, data: bytes) -> None:
-            received.extend(data)
-
-    upgraded.transport.set_protocol(Reading())
-    upgraded.transport.resume_reading()
-    await eventually(lambda: len(received) >= size, lambda: f"{len(received)} of {size} bytes")
-    upgraded.transport.abort()
-    return bytes(received)
+from wsgate_dataplane.upstreams.answer import ANSWER_BYTES_MAX, Answer
+from wsgate_dataplane.upstreams.dial import Target, head_bytes
 
 
 @on_both_loops
@@ -254,73 +158,6 @@ async def test_a_cancelled_dial_closes_its_connection() -> None:
         task.cancel()
 
 
-@functools.cache
-def authority() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    """A self-signed CA, one for the whole run."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    return key, certificate("wsgate test CA", key, None)
-
-
-def certificate(
-    name: str,
-    key: ec.EllipticCurvePrivateKey,
-    issuer: tuple[ec.EllipticCurvePrivateKey, x509.Certificate] | None,
-) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer[1].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        # Python 3.13 verifies strictly (RFC 5280 4.2.1): key identifiers, and a CA's key usage.
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key((issuer[0] if issuer else key).public_key()),
-            critical=False,
-        )
-    )
-    if issuer is None:
-        usage = dict.fromkeys(
-            (
-                "digital_signature",
-                "content_commitment",
-                "key_encipherment",
-                "data_encipherment",
-                "key_agreement",
-                "crl_sign",
-                "encipher_only",
-                "decipher_only",
-            ),
-            False,
-        )
-        builder = builder.add_extension(x509.KeyUsage(key_cert_sign=True, **usage), critical=True)
-    if issuer:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-    return builder.sign(issuer[0] if issuer else key, hashes.SHA256())
-
-
-def server_context(folder: Path, name: str) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    path = folder / "server.pem"
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(pem + certificate(name, key, authority()).public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context
-
-
-def trusting_context() -> ssl.SSLContext:
-    pem = authority()[1].public_bytes(serialization.Encoding.PEM).decode()
-    return ssl.create_default_context(cadata=pem)
-
-
 @on_both_loops
 async def test_an_encrypted_upstream_of_the_right_name_is_dialled(tmp_path: Path) -> None:
     async with serving(saying(HEAD + EARLY), server_context(tmp_path, "localhost")) as upstream:
@@ -371,114 +208,6 @@ async def test_a_plain_upstream_behind_an_encrypted_url_is_left_after_the_connec
     async with serving(saying()) as upstream:
         refused = await refusal(upstream.url("localhost", "wss"), trusting_context(), connect=SHORT)
         assert refused.reason is Reason.UPSTREAM_TIMEOUT
-
-
-HERE = Reach(Destinations(forbidden=frozenset({ip_address("192.0.2.3")})), None)
-"""Checks every address; 192.0.2.3 is forbidden."""
-TENANTS = Reach(ANYWHERE, "team-a")
-
-
-class Names:
-    """Answers in place of the running loop's resolver; the last addresses of a name are repeated."""
-
-    def __init__(self, *answers: list[str]) -> None:
-        self._answers = list(answers)
-        self.asked: list[str] = []
-        loop = asyncio.get_running_loop()
-        loop.getaddrinfo = self.getaddrinfo  # type: ignore[assignment,method-assign]  # stands in for it
-
-    async def getaddrinfo(self, host: str, *_: object, **__: object) -> list[tuple[int, int, int, str, object]]:
-        self.asked.append(host)
-        found = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, host, (address, 0)) for address in found]
-
-
-async def dial_within(reach: Reach, url: str, tls: ssl.SSLContext | None = None, connect: float = 5) -> Upgraded:
-    return await dial(Target.from_url(url, tls, reach=reach), ASKED, OFFER, connect, 5)
-
-
-@on_both_loops
-async def test_the_address_that_was_checked_is_dialled_whatever_the_name_leads_to_a_moment_later() -> None:
-    async with serving(saying(HEAD)) as upstream:
-        names = Names(["127.0.0.1"], ["192.0.2.3"])
-        (await dial_within(HERE, upstream.url("chat.test"))).transport.abort()
-        assert names.asked == ["chat.test"]
-        with pytest.raises(Refused) as caught:
-            await dial_within(HERE, upstream.url("chat.test"))
-        assert caught.value.reason is Reason.UPSTREAM_NOT_PERMITTED
-        assert upstream.connected == 1
-
-
-@on_both_loops
-async def test_every_allowed_address_is_tried_in_order() -> None:
-    async with serving(saying(HEAD)) as upstream:
-        # Nothing listens at the second; the first is left out.
-        Names(["192.0.2.3", "127.0.0.2", "127.0.0.1"])
-        (await dial_within(HERE, upstream.url("chat.test"))).transport.abort()
-        Names(["192.0.2.3", "127.0.0.2"])
-        with pytest.raises(Refused) as caught:
-            await dial_within(HERE, upstream.url("chat.test"))
-        assert caught.value.reason is Reason.UPSTREAM_UNREACHABLE
-
-
-@on_both_loops
-async def test_a_checked_upstream_is_verified_by_its_name(tmp_path: Path) -> None:
-    async with serving(saying(HEAD), server_context(tmp_path, "chat.test")) as upstream:
-        Names(["127.0.0.2", "127.0.0.1"])
-        (await dial_within(HERE, upstream.url("chat.test", "wss"), trusting_context())).transport.abort()
-        with pytest.raises(Refused, match="certificate verify failed"):
-            await dial_within(HERE, upstream.url("other.test", "wss"), trusting_context())
-
-
-@on_both_loops
-async def test_an_address_that_breaks_during_tls_is_no_end_while_there_is_another(tmp_path: Path) -> None:
-    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.abort()
-
-    async with serving(saying(HEAD + EARLY), server_context(tmp_path, "chat.test")) as upstream:
-        async with await asyncio.start_server(hang_up, "127.0.0.2", upstream.port):
-            Names(["127.0.0.2", "127.0.0.1"])
-            upgraded = await dial_within(HERE, upstream.url("chat.test", "wss"), trusting_context())
-            assert await rest_of(upgraded, len(EARLY)) == EARLY
-
-
-@on_both_loops
-async def test_a_lookup_counts_as_part_of_the_connect() -> None:
-    class Slow(Names):
-        async def getaddrinfo(self, *_: object, **__: object) -> list[tuple[int, int, int, str, object]]:
-            await asyncio.sleep(60)
-            raise AssertionError("nobody waits so long")
-
-    Slow()
-    with pytest.raises(Refused) as caught:
-        await dial_within(HERE, "ws://chat.test", connect=SHORT)
-    assert caught.value.reason is Reason.UPSTREAM_TIMEOUT
-
-
-@pytest.mark.parametrize("host", ["nobody.invalid", "a..b"])
-@on_both_loops
-async def test_a_checked_name_that_leads_nowhere_is_unreachable(host: str) -> None:
-    with pytest.raises(Refused) as caught:
-        await dial_within(TENANTS, f"ws://{host}")
-    assert caught.value.reason is Reason.UPSTREAM_UNREACHABLE
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "localhost", "2130706433"])
-@on_both_loops
-async def test_a_tenants_upstream_at_loopback_is_never_dialled(host: str) -> None:
-    async with serving(saying(HEAD)) as upstream:
-        with pytest.raises(Refused) as caught:
-            await dial_within(TENANTS, upstream.url(host))
-        assert caught.value.reason is Reason.UPSTREAM_NOT_PERMITTED
-        assert upstream.connected == 0
-
-
-def test_an_address_is_judged_once_and_a_name_at_each_dial() -> None:
-    good, bad, name = (Target.from_url(f"ws://{host}", reach=HERE) for host in ("10.0.0.1", "192.0.2.3", "a.test"))
-    assert (good.reach, good.refusal) == (None, None)
-    assert bad.reach is HERE
-    assert "192.0.2.3 is an address of the cluster's control plane" in (bad.refusal or "")
-    assert (name.reach, name.refusal) == (HERE, None)
 
 
 @pytest.mark.parametrize(
