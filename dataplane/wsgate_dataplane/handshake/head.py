@@ -7,7 +7,8 @@ connection needs none.
 import asyncio
 from collections.abc import Sequence
 
-from aiohttp.http import HttpRequestParser, RawRequestMessage
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http import HttpProcessingError, HttpRequestParser, RawRequestMessage
 
 from wsgate_dataplane.handshake.peer import Network, client_address, is_trusted, request_id
 from wsgate_dataplane.handshake.request import Request
@@ -17,6 +18,8 @@ from wsgate_dataplane.outcomes.table import Reason
 LINE_BYTES_MAX = 8190
 FIELD_BYTES_MAX = 16_384
 HEADERS_MAX = 64
+PARSER_ERRORS = (HttpProcessingError, IndexError, ValueError)
+"""The parser's own, and what yarl and the codecs raise through it for odd authorities and bytes."""
 
 
 def read_request(head: bytes, peer: str, trusted: Sequence[Network], loop: asyncio.AbstractEventLoop) -> Request:
@@ -47,7 +50,8 @@ def unreadable_request(peer: str) -> Request:
 
 def _parse(head: bytes, loop: asyncio.AbstractEventLoop) -> RawRequestMessage:
     parser = HttpRequestParser(
-        None,  # a protocol is asked for bodies only, and no body is fed
+        # Nothing is read through it, yet a CONNECT's endless body asks for one.
+        BaseProtocol(loop),
         loop,
         FIELD_BYTES_MAX,
         max_line_size=LINE_BYTES_MAX,
@@ -56,7 +60,7 @@ def _parse(head: bytes, loop: asyncio.AbstractEventLoop) -> RawRequestMessage:
     )
     try:
         messages, _, _ = parser.feed_data(head)
-    except Exception as error:  # noqa: BLE001  # whatever a hostile head makes the parser raise
+    except PARSER_ERRORS as error:
         # Its own words may quote the head, and with it a token.
         raise Refused(Reason.REQUEST_MALFORMED, f"not an HTTP request: {type(error).__name__}") from None
     if len(messages) != 1:

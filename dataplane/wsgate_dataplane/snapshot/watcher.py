@@ -103,15 +103,16 @@ class SnapshotWatcher:
             yield _Look(content, fingerprint, found)
 
     def _take(self, look: _Look) -> None:
+        if isinstance(look.found, Exception):
+            self._tell(look, look.found)
+            return
+        is_new = look.found.sha256 != self._applied.get(look.content)
         try:
-            if isinstance(look.found, Exception):
-                raise look.found
-            is_new = look.found.sha256 != self._applied.get(look.content)
             if isinstance(look.found, RevocationsFile):
                 self._on_revocations(look.found)
             elif is_new:
                 self._on_routes(look.found)
-        except Exception as error:  # noqa: BLE001  # no content of a file may end the data plane
+        except Exception as error:  # noqa: BLE001  # nor may what is made of a content that was read
             self._tell(look, error)
             return
         self._seen[look.content] = look.fingerprint

@@ -66,6 +66,7 @@ def test_the_most_allowed_headers_are_read() -> None:
         b"NONSENSE\r\n\r\n",
         b"\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: no end",
+        b"GET http://[::1]:99999@/ HTTP/1.1\r\nHost: a\r\n\r\n",
         GET.replace(b"Host", b"Bad Name"),
         with_headers(b"Content-Length: 1", b"Transfer-Encoding: chunked"),
         with_headers(b"X-Bare: a\nAuthorization: Bearer secret"),
@@ -78,6 +79,7 @@ def test_the_most_allowed_headers_are_read() -> None:
         "nonsense",
         "empty",
         "no end",
+        "authority",
         "bad name",
         "smuggling",
         "bare LF",
@@ -99,6 +101,11 @@ def test_any_bytes_are_read_or_refused_as_malformed(noise: bytes) -> None:
         assert refused.reason is Reason.REQUEST_MALFORMED
     else:
         assert request.method
+
+
+def test_a_method_that_is_none_of_ours_is_read_as_sent() -> None:
+    request = read(b"CONNECT gateway.test:443 HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
+    assert (request.method, request.path) == ("CONNECT", "gateway.test:443")
 
 
 def test_a_request_that_cannot_be_read_still_has_an_id_and_an_address() -> None:
