@@ -73,14 +73,14 @@ class Handler:
 
     async def __call__(self, front: Front, head: bytes) -> None:
         """Answer the one request of a connection, or hand the connection over to the engine."""
-        self._metrics.connections.inc()
-        started = time.perf_counter()
+        started, is_probe = time.perf_counter(), False
         request: Request | None = None
         serving: Serving | None = None
         offer: WebSocketOffer | None = None
         try:
             request = read_request(head, front.peer, self._trusted, self._loop)
             if request.path == HEALTH_PATH:
+                is_probe = True
                 front.answer(health_answer(is_head=request.method == "HEAD"))
                 return
             if request.path in MOVED_PATHS:
@@ -96,7 +96,9 @@ class Handler:
             log.exception("unexpected", extra={"fields": {"request_id": asked.request_id}})
             self._refuse(front, asked, Refused(Reason.UNEXPECTED), serving, offer)
         finally:
-            self._metrics.handshake_seconds.observe(time.perf_counter() - started)
+            if not is_probe:
+                self._metrics.connections.inc()
+                self._metrics.handshake_seconds.observe(time.perf_counter() - started)
 
     async def _open(self, front: Front, request: Request, serving: Serving, offer: WebSocketOffer) -> None:
         if self._is_draining():

@@ -18,6 +18,9 @@ async def test_healthz_is_open_and_a_plain_get_on_a_route_is_426(tmp_path: Path)
         base = world.url.replace("ws:", "http:")
         async with http.get(f"{base}/healthz") as response:
             assert (response.status, await response.text()) == (200, "ok\n")
+        metrics = await world.metrics()
+        # Probes are no connections, else they would drown them.
+        assert (metrics["ws_connections_total"], metrics["ws_handshake_seconds_count"]) == (0, 0)
         async with http.get(f"{base}/echo") as response:
             assert response.status == 426
             assert response.headers["Sec-WebSocket-Version"] == "13"
