@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from websockets.exceptions import InvalidHandshake
 
 from tests.dataplane.revocation.publisher import Publisher, event, record
 from tests.support.loops import on_both_loops
@@ -54,6 +55,33 @@ async def test_a_drain_that_takes_too_long_is_cut(tmp_path: Path) -> None:
         world.plane.stop.set()
         await asyncio.wait_for(client.wait_closed(), 5)
     assert len(world.plane.registry) == 0
+
+
+@on_both_loops
+async def test_a_handshake_that_is_under_way_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    world = World(tmp_path, GRACEFUL_DRAIN_TIMEOUT_SECONDS="0")
+    is_dialled, never = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_dialled.set()
+        await never.wait()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    world.route(upstream=f"ws://127.0.0.1:{port}", timeouts={"connectSeconds": 60, "handshakeSeconds": 60})
+    client: asyncio.Task[object] | None = None
+    try:
+        async with asyncio.timeout(10):
+            async with world.running():
+                connecting = world.connect(token=world.token(), open_timeout=None)
+                client = asyncio.get_running_loop().create_task(connecting.__aenter__())
+                await is_dialled.wait()
+            with pytest.raises((OSError, EOFError, InvalidHandshake)):
+                await client
+    finally:
+        never.set()
+        server.close()
 
 
 @on_both_loops

@@ -312,7 +312,7 @@ class Relay:
         self._sockets.close()
         await self._sockets.wait_closed()
         self.server.stop()
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -325,10 +325,11 @@ class Relay:
         """Set some limits of the sessions that are opened from now on."""
         self.limits = replace(self.limits, **limits)  # type: ignore[arg-type]  # sizes are ints, times floats
 
-    def _spawn(self, handling: Coroutine[None, None, None]) -> None:
+    def _spawn(self, handling: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(handling)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _handle(self, front: Front, head: bytes) -> None:
         await self.handle(front)

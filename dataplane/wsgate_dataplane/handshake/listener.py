@@ -23,7 +23,7 @@ SHORTAGE_TOLD_SECONDS = 10
 log = logging.getLogger("wsgate")
 
 Handle = Callable[[Front, bytes], Coroutine[None, None, None]]
-Spawn = Callable[[Coroutine[None, None, None]], object]
+Spawn = Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
 
 
 class PublicListener:
@@ -41,6 +41,7 @@ class PublicListener:
         self._clock = loop.time
         self._sessions = sessions
         self.connections: set[Front] = set()
+        self._answering: set[asyncio.Task[None]] = set()
         self._shortage_told_until = 0.0
         self._descriptors_max = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS_KEPT
         self._waiting = DeadlineTimer[Front](loop, Front.abort)
@@ -60,7 +61,9 @@ class PublicListener:
     def arrived(self, front: Front, head: bytes) -> None:
         """See Owner.arrived."""
         self._waiting.discard(front)
-        self._spawn(self._handle(front, head))
+        task = self._spawn(self._handle(front, head))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
 
     def answered(self, front: Front) -> None:
         """See Owner.answered."""
@@ -72,8 +75,10 @@ class PublicListener:
         self._waiting.discard(front)
 
     def stop(self) -> None:
-        """Drop every connection that has not become a session."""
+        """Drop every connection that has not become a session, and what is done for it, such as a dial."""
         self._waiting.stop()
+        for task in self._answering:
+            task.cancel()
         for front in tuple(self.connections):
             front.abort()
 
