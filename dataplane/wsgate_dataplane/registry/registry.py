@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
 from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
-from wsgate_dataplane.registry.index import Index
 from wsgate_dataplane.registry.session import Arrival, Session
 from wsgate_dataplane.relay.engine import Closed, Engine
 from wsgate_dataplane.relay.timer import DeadlineTimer
 from wsgate_dataplane.revocation.matching import Identity, is_in_force, matches
+from wsgate_dataplane.session.index import Index
 from wsgate_dataplane.session.lifecycle import ClosedBy, Ended, Phase
 from wsgate_dataplane.session.pace import pace
 from wsgate_dataplane.telemetry.identity import Mode, visible
@@ -55,8 +55,8 @@ class Registry:
         # Not from 1: an id that somebody has noted must not name another session after a restart.
         self._uids = itertools.count(1 + int(random() * 2**40))
         self._sessions: dict[int, Session] = {}
-        self._by_jti, self._by_subject = Index[Session](), Index[Session]()
-        self._by_session_id, self._by_token = Index[Session](), Index[Session]()
+        self._by_jti, self._by_subject = Index[str, Session](), Index[str, Session]()
+        self._by_session_id, self._by_token = Index[str, Session](), Index[str, Session]()
         self._ages = DeadlineTimer[int](loop, self._on_age)
         self._age_ends: dict[int, tuple[float, Reason]] = {}
         self._closings = DeadlineTimer[int](loop, self._on_closing)
@@ -221,7 +221,7 @@ class Registry:
                 return index.get(key)
         return tuple(self._sessions.values())
 
-    def _keys(self, identity: Identity) -> tuple[tuple[Index[Session], str | None], ...]:
+    def _keys(self, identity: Identity) -> tuple[tuple[Index[str, Session], str | None], ...]:
         return (
             (self._by_jti, identity.jti),
             (self._by_subject, identity.subject),

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.revocation_log import LogEntryError, member_of, record_of_member
 from wsgate_dataplane.revocation.matching import Identity, is_in_force, matches
+from wsgate_dataplane.session.index import Index
 
 Channel = Literal["redis", "inbox", "file"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
@@ -32,7 +33,7 @@ class RevocationView:
     def __init__(self) -> None:
         self._channels: dict[str, int] = {}
         """Of each member, as bits."""
-        self._index: dict[int, str | set[str]] = {}
+        self._index = Index[int, str]()
         """Members by the hash of scope and matcher: a collision finds too many, and matches() tells."""
         self._unindexed: dict[str | None, dict[str, RevocationRecord]] = {}
         """By namespace, those that no index can find."""
@@ -127,38 +128,22 @@ class RevocationView:
         # Apart by namespace, so that no tenant's records cost another's handshakes anything.
         for namespace in (None, identity.namespace):
             for matcher in _matchers(identity):
-                yield from map(record_of_member, self._found(_key(namespace, matcher)))
+                yield from map(record_of_member, self._index.get(_key(namespace, matcher)))
             yield from self._unindexed.get(namespace, {}).values()
-
-    def _found(self, key: int) -> tuple[str, ...]:
-        found = self._index.get(key, ())
-        return (found,) if isinstance(found, str) else tuple(found)
 
     def _enter(self, member: str, record: RevocationRecord) -> None:
         matcher = next(_matchers(record), None)
         if matcher is None:
             self._unindexed.setdefault(record.namespace, {})[member] = record
             return
-        key = _key(record.namespace, matcher)
-        found = self._index.get(key)
-        if found is None:
-            self._index[key] = member
-        elif isinstance(found, set):
-            found.add(member)
-        else:
-            self._index[key] = {found, member}
+        self._index.add(_key(record.namespace, matcher), member)
 
     def _leave(self, member: str, record: RevocationRecord) -> None:
         matcher = next(_matchers(record), None)
         if matcher is None:
             del self._unindexed[record.namespace][member]
             return
-        key = _key(record.namespace, matcher)
-        found = self._index[key]
-        if isinstance(found, set):
-            found.discard(member)
-        if found in (member, set()):
-            del self._index[key]
+        self._index.discard(_key(record.namespace, matcher), member)
 
 
 _BITS: dict[Channel, int] = {channel: 1 << index for index, channel in enumerate(CHANNELS)}

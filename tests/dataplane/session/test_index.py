@@ -5,7 +5,7 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate_dataplane.registry.index import Index
+from wsgate_dataplane.session.index import Index
 
 
 class Item:
@@ -22,7 +22,7 @@ STEPS = st.lists(
 def test_any_history_leaves_what_a_dictionary_of_sets_would_hold(
     steps: list[tuple[bool, str | None, Item]],
 ) -> None:
-    index, model = Index[Item](), defaultdict[str, set[Item]](set)
+    index, model = Index[str, Item](), defaultdict[str, set[Item]](set)
     for is_added, key, item in steps:
         if is_added:
             index.add(key, item)
@@ -38,11 +38,11 @@ def test_any_history_leaves_what_a_dictionary_of_sets_would_hold(
 
 
 def test_a_key_that_was_never_added_has_no_items() -> None:
-    assert list(Index[Item]().get("a")) == []
+    assert list(Index[str, Item]().get("a")) == []
 
 
 def test_what_was_found_may_be_discarded_while_it_is_walked_through() -> None:
-    index = Index[Item]()
+    index = Index[str, Item]()
     for item in ITEMS:
         index.add("a", item)
     for item in index.get("a"):
@@ -51,7 +51,7 @@ def test_what_was_found_may_be_discarded_while_it_is_walked_through() -> None:
 
 
 def test_an_equal_item_that_is_another_one_is_not_taken_out() -> None:
-    index = Index[Item]()
+    index = Index[str, Item]()
     index.add("a", ITEMS[0])
     index.discard("a", ITEMS[1])
     assert list(index.get("a")) == [ITEMS[0]]

@@ -1,21 +1,22 @@
-"""Sessions by a key that few of them share."""
+"""Things by a key that few of them share."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
+Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 
 
-class Index(Generic[Item]):
+class Index(Generic[Key, Item]):
     """A multi-map that costs one dictionary slot for a key with one item; items are never sets."""
 
     def __init__(self) -> None:
-        self._items: dict[str, Item | set[Item]] = {}
+        self._items: dict[Key, Item | set[Item]] = {}
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def add(self, key: str | None, item: Item) -> None:
+    def add(self, key: Key | None, item: Item) -> None:
         """Without a key the item is not in the index."""
         if key is None:
             return
@@ -27,7 +28,7 @@ class Index(Generic[Item]):
         else:
             self._items[key] = {found, item}
 
-    def discard(self, key: str | None, item: Item) -> None:
+    def discard(self, key: Key | None, item: Item) -> None:
         """Take the item out; unknown ones are fine."""
         found = self._items.get(key) if key is not None else None
         if found is None or key is None:
@@ -36,10 +37,10 @@ class Index(Generic[Item]):
             found.discard(item)
             if not found:
                 del self._items[key]
-        elif found is item:
+        elif found == item:
             del self._items[key]
 
-    def get(self, key: str) -> Iterable[Item]:
+    def get(self, key: Key) -> Iterable[Item]:
         """The items under the key."""
         found = self._items.get(key)
         if found is None:
