@@ -97,10 +97,6 @@ class Registry:
         if session.life.phase in (Phase.PENDING, Phase.ENDING) and session.relay is None:
             self._forget(session)
 
-    def session_opened(self, session: Session) -> None:
-        """The relay has taken over."""
-        self._metrics.active_sessions.inc()
-
     def end(self, session: Session, reason: Reason, detail: str = "", closed_by: ClosedBy = "gateway") -> None:
         """End a session for a reason; a pending one is refused with it when its dial is done."""
         if session.life.phase in LIVE:
@@ -176,7 +172,6 @@ class Registry:
         self._forget(session)
         counters, now = closed.counters, self._loop.time()
         duration = now - session.started_at
-        self._metrics.active_sessions.dec()
         self._metrics.closed(ended.reason, duration)
         self._metrics.relayed(
             (counters.bytes_to_upstream, counters.bytes_to_client),

@@ -53,7 +53,6 @@ class Session:
         """The handshake is over."""
         self.relay = session
         self.life.opened()
-        self.registry.session_opened(self)
 
     def limit_exceeded(self, event: LimitExceeded) -> None:
         """A side broke a limit."""

@@ -85,8 +85,10 @@ class Metrics:
     def relayed(self, bytes_: tuple[int, int], messages: tuple[int, int]) -> None:
         """Count what a session moved, to the upstream and to the client."""
         for (size_counter, count_counter), size, count in zip(self._directions, bytes_, messages, strict=True):
-            size_counter.inc(size)
-            count_counter.inc(count)
+            if size:
+                size_counter.inc(size)
+            if count:
+                count_counter.inc(count)
 
     def config_applied(self, content: str, version: int, timestamp_seconds: float) -> None:
         """Note that a version of the routes or revocations is in force since timestamp (Unix time)."""
