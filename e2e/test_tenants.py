@@ -38,13 +38,30 @@ def test_a_host_below_anothers_wildcard_counts_as_claimed(
     assert gateway.refused("wsroute", other_tenant.namespace, "echo", "Accepted")["reason"] == "HostClaimed"
 
 
-def test_a_route_for_any_host_takes_no_sessions_from_a_named_one(
+@asynchronous
+async def test_a_route_for_any_host_takes_no_sessions_from_a_named_one(
     gateway: Gateway, tenant: Tenant, other_tenant: Tenant
 ) -> None:
+    gateway.route(other_tenant.namespace, hostnames=[], prefix="/echo/deeper", upstream="ws://evil.invalid")
     gateway.route(tenant.namespace)
-    deeper = gateway.echo_route(other_tenant.namespace, hostnames=[], prefix="/echo/deeper")
-    other_tenant.kubectl.apply(deeper)
-    assert gateway.refused("wsroute", other_tenant.namespace, "echo", "Accepted")["reason"] == "HostClaimed"
+    async with connect(gateway.planes[0], tenant.host, "/echo/deeper", gateway.services.token()) as client:
+        assert await echoes(client)
+    elsewhere = await refusal(gateway.planes[0], "elsewhere.test", "/echo/deeper", gateway.services.token())
+    assert elsewhere.reason == "upstream-unreachable"
+
+
+@asynchronous
+async def test_an_old_route_that_is_edited_takes_no_host_that_another_has(
+    gateway: Gateway, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    gateway.route(other_tenant.namespace, "old", hostnames=[f"unused.{other_tenant.host}"])
+    gateway.route(tenant.namespace)
+    edited = gateway.echo_route(other_tenant.namespace, "old", prefix="/echo", hostnames=[tenant.host])
+    other_tenant.kubectl.apply(edited)
+    assert gateway.refused("wsroute", other_tenant.namespace, "old", "Accepted")["reason"] == "HostClaimed"
+    assert gateway.condition("wsroute", tenant.namespace, "echo", "Accepted")["status"] == "True"
+    async with connect(gateway.planes[0], tenant.host, "/echo", gateway.services.token()) as client:
+        assert await echoes(client)
 
 
 @pytest.mark.parametrize(

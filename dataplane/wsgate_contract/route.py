@@ -412,6 +412,10 @@ class Route(RoutePolicy):
         description="Restricted: a tenant's; a name outside its own namespace's Services must lead to a public "
         "address.",
     )
+    yields: bool = Field(
+        default=False,
+        description="A tenant's route for any host: it serves no host that a route of another namespace names.",
+    )
 
     @property
     def key(self) -> str:

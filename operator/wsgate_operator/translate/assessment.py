@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route, RoutePolicy
@@ -61,7 +62,7 @@ class Assessments:
             rendered=Route(
                 namespace=namespace,
                 name=route.metadata.name,
-                destinations=destinations_of(namespace, options),
+                **rules_of(namespace, route.spec, options),
                 **policy,
             ),
             fault=invalidity_of(route.spec, options),
@@ -80,6 +81,15 @@ class Assessments:
             record=record_of(revocation, options),
             fault=invalidity_of_revocation(revocation, options),
         )
+
+
+def rules_of(namespace: str, policy: RoutePolicy, options: Options) -> dict[str, Any]:
+    """The fields of the rendered route that say which of the platform's rules hold for it."""
+    is_tenants = namespace != options.root_namespace
+    return {
+        "destinations": destinations_of(namespace, options),
+        "yields": is_tenants and options.host_ownership == "Strict" and not policy.hostnames,
+    }
 
 
 def age_of(metadata: Metadata) -> Age:

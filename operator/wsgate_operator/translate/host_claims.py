@@ -1,4 +1,4 @@
-"""Who has what: hosts by namespace, and host with prefix by route; the oldest route decides."""
+"""Who has what: hosts by namespace, and host with prefix by route; whoever was there first decides."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,11 +19,12 @@ class HostClaim:
 
 @dataclass
 class HostClaims:
-    """The hosts and prefixes of the routes accepted so far; filled oldest first by one caller."""
+    """The hosts and prefixes of the routes accepted so far; filled in the order of their places."""
 
     _owners: dict[str, HostClaim] = field(default_factory=dict)
     _below_wildcard: dict[str, dict[str, HostClaim]] = field(default_factory=lambda: defaultdict(dict))
-    _by_prefix: dict[str, dict[str, HostClaim]] = field(default_factory=lambda: defaultdict(dict))
+    _on_any_host: dict[tuple[str, str], HostClaim] = field(default_factory=dict)
+    """By namespace and prefix."""
     _served: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def add(self, route: Route) -> None:
@@ -34,16 +35,23 @@ class HostClaims:
             self._owners.setdefault(host, claim)
             for wildcard in _wildcards_over(host):
                 self._below_wildcard[wildcard].setdefault(claim.namespace, claim)
-            if host != ANY_HOST:
-                self._by_prefix[route.prefix].setdefault(claim.namespace, claim)
+            if host == ANY_HOST:
+                self._on_any_host.setdefault((claim.namespace, route.prefix), claim)
 
     def holder_of_host(self, route: Route) -> tuple[str, HostClaim] | None:
         """A host of the route that another namespace has, with the older claim on it."""
         for host in hosts_of(route):
-            for claim in self._claims_on(host, route.prefix):
+            for claim in self._claims_on(host):
                 if claim.namespace != route.namespace:
                     return host, claim
         return None
+
+    def holder_of_any_host(self, route: Route, namespace: str) -> HostClaim | None:
+        """The namespace's route for any host at the prefix of a route that names hosts, or above it."""
+        if not route.hostnames:
+            return None
+        found = (self._on_any_host.get((namespace, prefix)) for prefix in _prefixes_over(route.prefix))
+        return next((claim for claim in found if claim is not None), None)
 
     def holder_of_prefix(self, route: Route) -> tuple[str, str] | None:
         """A host of the route whose prefix an older route serves, with that route's key."""
@@ -53,14 +61,10 @@ class HostClaims:
                 return host, key
         return None
 
-    def _claims_on(self, host: str, prefix: str) -> Iterator[HostClaim]:
+    def _claims_on(self, host: str) -> Iterator[HostClaim]:
         if host in self._owners:
             yield self._owners[host]
         if host == ANY_HOST:
-            # The longest prefix wins before the host does, so a deeper prefix for any host would
-            # take sessions, and their tokens, from a namespace that has named its host.
-            for ancestor in _prefixes_above(prefix):
-                yield from self._by_prefix.get(ancestor, {}).values()
             return
         for wildcard in _wildcards_over(host):
             if wildcard in self._owners:
@@ -81,8 +85,8 @@ def _wildcards_over(host: str) -> Iterator[str]:
         yield "*." + ".".join(labels[start:])
 
 
-def _prefixes_above(prefix: str) -> Iterator[str]:
-    """The proper ancestors of a prefix by segments, / included."""
+def _prefixes_over(prefix: str) -> Iterator[str]:
+    """The prefix and its ancestors by segments, / included."""
     segments = prefix.strip("/").split("/") if prefix != "/" else []
-    for count in range(len(segments)):
+    for count in range(len(segments), -1, -1):
         yield "/" + "/".join(segments[:count])

@@ -1,13 +1,13 @@
-"""Objects take their places, the oldest first: in force, kept by an earlier version, or left out."""
+"""Objects take their places in order: in force, kept by an earlier version, or left out."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
-from wsgate_operator.translate.assessment import Age, AssessedRevocation, AssessedRoute, age_of_key
+from wsgate_operator.translate.assessment import Age, AssessedRevocation, AssessedRoute, age_of_key, rules_of
 from wsgate_operator.translate.contest import contested
-from wsgate_operator.translate.destinations import destinations_of, forbidden_destination
+from wsgate_operator.translate.destinations import forbidden_destination
 from wsgate_operator.translate.host_claims import HostClaims
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.verdict import Kind, Unreadable, Verdict, VerdictReason
@@ -51,10 +51,17 @@ def place_routes(
     last_good: Mapping[str, Route],
     extra_warnings: Warnings,
 ) -> tuple[tuple[Route, ...], tuple[Verdict, ...]]:
-    """The routes that are served, oldest first, and the verdicts by key."""
+    """The routes that are served, oldest first, and the verdicts by key.
+
+    Whoever holds a place keeps it: an old object that is edited comes after all that were there before, or its
+    age would give it any place that another has.
+    """
     options, claims = placement.options, HostClaims()
-    served, verdicts = [], []
-    for _, key, found in placement.candidates("WsRoute", assessed):
+    served: list[tuple[Age, Route]] = []
+    verdicts = []
+    candidates = placement.candidates("WsRoute", assessed)
+    candidates.sort(key=lambda each: not _holds_its_place(each[2], last_good.get(each[1])))
+    for age, key, found in candidates:
         route, verdict = None, found if isinstance(found, Verdict) else None
         if isinstance(found, AssessedRoute):
             verdict = _judge(found, claims, options, extra_warnings.get(key, ()))
@@ -66,8 +73,9 @@ def place_routes(
             verdicts.append(replace(verdict, message=verdict.message + KEPT) if is_kept else verdict)
         if route is not None:
             claims.add(route)
-            served.append(route)
-    return tuple(served), _by_key(verdicts)
+            served.append((age, route))
+    served.sort(key=lambda each: each[0])
+    return tuple(route for _, route in served), _by_key(verdicts)
 
 
 def place_revocations(
@@ -91,6 +99,15 @@ def place_revocations(
     return tuple(records), _by_key(verdicts)
 
 
+def _holds_its_place(found: AssessedRoute | AssessedRevocation | Verdict | None, last_good: Route | None) -> bool:
+    """Whether what would be served now has the hosts and the prefix of what was served before."""
+    if last_good is None or not isinstance(found, AssessedRoute):
+        return last_good is not None
+    is_edited = found.fault is None and found.forbidden is None
+    new = found.rendered
+    return not is_edited or (new.hostnames, new.prefix) == (last_good.hostnames, last_good.prefix)
+
+
 def _judge(found: AssessedRoute, claims: HostClaims, options: Options, extra: tuple[str, ...]) -> Verdict:
     """The verdict on a route, given the older ones that are served."""
     reason, message = VerdictReason.ACCEPTED, "accepted"
@@ -110,9 +127,9 @@ def _kept(last_good: Route | None, claims: HostClaims, options: Options) -> Rout
         return None
     if forbidden_destination(last_good, last_good.namespace, options) is not None:
         return None
-    destinations = destinations_of(last_good.namespace, options)
-    is_same = last_good.destinations == destinations
-    return last_good if is_same else last_good.model_copy(update={"destinations": destinations})
+    rules = rules_of(last_good.namespace, last_good, options)
+    is_same = all(getattr(last_good, name) == value for name, value in rules.items())
+    return last_good if is_same else last_good.model_copy(update=rules)
 
 
 def _by_key(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:

@@ -8,8 +8,15 @@ from wsgate_contract.route import Route
 from wsgate_dataplane.routing.table import RouteTable, normal_host
 
 
-def route(prefix: str, *hostnames: str, name: str = "r") -> Route:
-    return Route(namespace="ns", name=name, prefix=prefix, hostnames=hostnames, upstream="ws://upstream")
+def route(prefix: str, *hostnames: str, name: str = "r", namespace: str = "ns", yields: bool = False) -> Route:
+    return Route(
+        namespace=namespace,
+        name=name,
+        prefix=prefix,
+        hostnames=hostnames,
+        upstream="ws://upstream",
+        yields=yields,
+    )
 
 
 def found(table: RouteTable, host: str, path: str) -> str | None:
@@ -132,3 +139,25 @@ def test_any_host_and_path_get_an_answer(host: str, path: str) -> None:
     table = RouteTable.build([route("/a", "*.test"), route("/a/b", "h.test")])
     match = table.match(host, path)
     assert match is None or path.startswith(match.prefix)
+
+
+def test_a_yielding_route_serves_no_host_that_another_namespace_names() -> None:
+    table = RouteTable.build(
+        [
+            route("/ws", name="anywhere", namespace="a", yields=True),
+            route("/", "bank.test", "*.shop.test", name="named", namespace="b"),
+            route("/own", "a.test", name="own", namespace="a"),
+        ]
+    )
+    assert found(table, "bank.test", "/ws") == "named"
+    assert found(table, "x.y.shop.test", "/ws/deeper") == "named"
+    assert found(table, "shop.test", "/ws") == "anywhere"
+    assert found(table, "a.test", "/ws") == "anywhere"
+    assert found(table, "elsewhere", "/ws") == "anywhere"
+
+
+def test_a_host_that_another_namespace_names_for_another_prefix_is_not_served_by_a_yielding_route() -> None:
+    routes = [route("/ws", name="anywhere", namespace="a", yields=True), route("/x", "bank.test", namespace="b")]
+    assert found(RouteTable.build(routes), "bank.test", "/ws") is None
+    firm = [route("/ws", name="anywhere", namespace="a"), route("/x", "bank.test", namespace="b")]
+    assert found(RouteTable.build(firm), "bank.test", "/ws") == "anywhere"

@@ -39,10 +39,11 @@ def test_other_options_assess_everything_anew() -> None:
 
 
 def test_a_recreated_object_has_its_new_age() -> None:
-    older = wsroute("b", created="2026-01-02T00:00:00Z", prefix="/x")
-    first = translate([wsroute("a", created="2026-01-01T00:00:00Z", prefix="/x"), older], STANDALONE)
-    recreated = wsroute("a", created="2026-01-03T00:00:00Z", prefix="/x")
-    assert [route.name for route in translate([recreated, older], STANDALONE, previous=first).routes] == ["b"]
+    other = wsroute("b", created="2026-01-02T00:00:00Z")
+    first = translate([wsroute("a", created="2026-01-01T00:00:00Z"), other], STANDALONE)
+    recreated = wsroute("a", created="2026-01-03T00:00:00Z")
+    now = translate([recreated, other], STANDALONE, previous=first)
+    assert [route.name for route in now.routes] == ["b", "a"]
 
 
 def test_every_fault_of_a_route_is_assessed_at_once() -> None:

@@ -22,7 +22,6 @@ def at(namespace: str, host: str, prefix: str = "/") -> Route:
         (("*.a.z", "/"), ("*.z", "/x")),
         (("*.z", "/"), ("*.a.z", "/x")),
         (("", "/"), ("", "/x")),
-        (("a.z", "/chat"), ("", "/chat/x")),
     ],
 )
 def test_an_overlapping_host_of_another_namespace_is_claimed(
@@ -43,9 +42,7 @@ def test_an_overlapping_host_of_another_namespace_is_claimed(
         (("a.z", "/"), ("b.a.z", "/")),
         (("*.a.z", "/"), ("a.z", "/")),
         (("", "/"), ("a.z", "/x")),
-        (("a.z", "/chat"), ("", "/chat")),
-        (("a.z", "/chat"), ("", "/chatter")),
-        (("a.z", "/chat/x"), ("", "/chat")),
+        (("a.z", "/chat"), ("", "/chat/x")),
     ],
 )
 def test_a_host_beside_anothers_is_free(held: tuple[str, str], wanted: tuple[str, str]) -> None:
@@ -69,3 +66,18 @@ def test_a_prefix_is_held_per_host() -> None:
     assert claims.holder_of_prefix(at("team-a", "a.z", "/x")) == ("a.z", "team-a/r")
     assert claims.holder_of_prefix(at("team-a", "b.z", "/x")) is None
     assert claims.holder_of_prefix(at("team-a", "a.z", "/y")) is None
+
+
+def test_a_route_for_any_host_holds_its_prefix_and_what_is_below_on_named_hosts() -> None:
+    claims = HostClaims()
+    claims.add(at("root", "", "/chat"))
+    claims.add(at("team-a", "", "/other"))
+    for prefix, is_held in (
+        ("/chat", True),
+        ("/chat/x", True),
+        ("/", False),
+        ("/chatter", False),
+        ("/other", False),
+    ):
+        assert (claims.holder_of_any_host(at("team-b", "a.z", prefix), "root") is not None) == is_held
+    assert claims.holder_of_any_host(at("team-b", "", "/chat/x"), "root") is None

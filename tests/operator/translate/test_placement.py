@@ -5,6 +5,7 @@ from dataclasses import replace
 from tests.operator.objects import STANDALONE, wsroute
 from wsgate_operator.translate.assessment import Assessments
 from wsgate_operator.translate.placement import Placement, place_routes
+from wsgate_operator.translate.translate import translate
 from wsgate_operator.translate.verdict import Unreadable
 
 ASSESSED = [Assessments().of_route(wsroute("a", created="2026-01-01T00:00:00Z"), STANDALONE)]
@@ -39,4 +40,34 @@ def test_a_kept_version_is_restricted_by_the_rules_of_today() -> None:
         placement = Placement(options, (), [("WsRoute", "default/a")])
         (kept,), _ = place_routes((), placement, {"default/a": before}, {})
         assert (before.destinations, kept.destinations) == ("Any", now)
-        assert kept.model_copy(update={"destinations": "Any"}) == before
+        assert kept.yields == (now == "Restricted")
+        assert kept.model_copy(update={"destinations": "Any", "yields": False}) == before
+
+
+def test_an_old_object_that_is_edited_comes_after_those_that_hold_their_places() -> None:
+    tenants = replace(STANDALONE, root_namespace="platform")
+    holder = wsroute("holder", namespace="bank", hostnames=["bank.test"], created="2026-03-01T00:00:00Z")
+    early = wsroute("early", namespace="evil", hostnames=["unused.test"], created="2026-01-01T00:00:00Z")
+    edited = wsroute("early", namespace="evil", hostnames=["bank.test"], created="2026-01-01T00:00:00Z")
+    before = translate([holder, early], tenants)
+    after = translate([holder, edited], tenants, previous=before)
+    assert [route.key for route in after.routes] == ["bank/holder"]
+    assert [str(verdict.reason) for verdict in after.verdicts] == ["Accepted", "HostClaimed"]
+    again = translate([holder, early], tenants, previous=after)
+    assert [route.key for route in again.routes] == ["evil/early", "bank/holder"]
+
+
+def test_a_faulty_edit_keeps_the_place_that_the_object_had() -> None:
+    tenants = replace(STANDALONE, root_namespace="platform")
+    held = wsroute("held", namespace="bank", hostnames=["bank.test"], created="2026-03-01T00:00:00Z")
+    broken = wsroute(
+        "held", namespace="bank", hostnames=["other.test"], protocol="MQTT", created="2026-03-01T00:00:00Z"
+    )
+    older = wsroute("older", namespace="evil", hostnames=["bank.test"], created="2026-01-01T00:00:00Z")
+    before = translate([held], tenants)
+    after = translate([broken, older], tenants, previous=before)
+    assert [route.hostnames for route in after.routes] == [("bank.test",)]
+    assert {verdict.key: str(verdict.reason) for verdict in after.verdicts} == {
+        "bank/held": "Invalid",
+        "evil/older": "HostClaimed",
+    }

@@ -118,7 +118,8 @@ def test_every_object_gets_one_verdict_and_is_served_only_when_accepted(routes: 
 
 
 def test_an_object_that_turned_invalid_keeps_its_last_accepted_version() -> None:
-    good = translate([wsroute(), revocation(issuer="i", issuedBefore="2026-01-01T00:00:00Z")], STANDALONE)
+    good_route = wsroute(hostnames=["chat.test"])
+    good = translate([good_route, revocation(issuer="i", issuedBefore="2026-01-01T00:00:00Z")], STANDALONE)
     bad_route = wsroute(protocol="MQTT", upstream="ws://other")
     elsewhere = Options(root_namespace="platform", has_environment_provider=True)
     bad_revocation = revocation(issuer="i", issuedBefore="2026-02-02T00:00:00Z")
@@ -128,11 +129,13 @@ def test_an_object_that_turned_invalid_keeps_its_last_accepted_version() -> None
     assert all("last accepted version stays in force" in verdict.message for verdict in now.verdicts)
 
 
-def test_a_kept_version_gives_way_to_an_older_route_at_its_place() -> None:
+def test_a_kept_version_holds_its_place_against_an_older_newcomer() -> None:
     good = translate([wsroute("b", created="2026-01-02T00:00:00Z", prefix="/x")], STANDALONE)
     older = wsroute("a", created="2026-01-01T00:00:00Z", prefix="/x")
     bad = wsroute("b", created="2026-01-02T00:00:00Z", prefix="/y", protocol="MQTT")
-    assert [route.key for route in translate([older, bad], STANDALONE, previous=good).routes] == ["default/a"]
+    now = translate([older, bad], STANDALONE, previous=good)
+    assert [route.key for route in now.routes] == ["default/b"]
+    assert [str(verdict.reason) for verdict in now.verdicts] == ["Conflict", "Invalid"]
 
 
 def test_a_deleted_object_is_not_kept_from_before() -> None:
