@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 import yaml
-from lupa import lua51
 
-from tests.manifests.objects import MANIFESTS, ROOT, documents, kustomization
+from tests.manifests.health import ARGOCD, answer, health
+from tests.manifests.objects import ROOT, documents, kustomization
 
-ARGOCD = MANIFESTS / "argocd"
 Conditions = Mapping[str, tuple[str, str, str]]
 """Type to status, reason and message."""
 GOOD: dict[str, dict[str, tuple[str, str, str]]] = {
@@ -26,17 +25,6 @@ GOOD: dict[str, dict[str, tuple[str, str, str]]] = {
     },
 }
 KINDS = sorted(GOOD)
-
-
-def health(kind: str, document: dict[str, Any]) -> tuple[str, str]:
-    """Status and message that the kind's script answers."""
-    lua = lua51.LuaRuntime()
-    # As Argo CD does: no libraries that reach outside.
-    lua.execute("os = nil; io = nil; package = nil; require = nil; debug = nil")
-    lua.globals().obj = lua.table_from(document, recursive=True)
-    found = lua.execute((ARGOCD / f"{kind.lower()}.lua").read_text())
-    assert sorted(found.keys()) == ["message", "status"]
-    return found["status"], found["message"]
 
 
 def stored(
@@ -165,9 +153,7 @@ def test_a_condition_without_reason_and_message_breaks_nothing(kind: str) -> Non
             condition.pop("reason")
             condition.pop("message")
             condition["status"] = status
-        lua = lua51.LuaRuntime()
-        lua.globals().obj = lua.table_from(document, recursive=True)
-        assert lua.execute((ARGOCD / f"{kind.lower()}.lua").read_text())["status"]
+        assert answer(kind, document)["status"]
 
 
 def test_both_checks_are_built_into_argo_cds_own_config_map() -> None:
