@@ -19,7 +19,7 @@ from wsgate_dataplane.settings import NOT_ACTED_ON, Settings
 from wsgate_dataplane.telemetry.metrics import Metrics
 from wsgate_operator.settings import ClusterSettings, OperatorSettings
 from wsgate_operator.sinks.revocation_log.plan import Damage
-from wsgate_operator.telemetry.metrics import KINDS
+from wsgate_operator.telemetry.metrics import KINDS, Task
 from wsgate_operator.telemetry.metrics import Metrics as OperatorMetrics
 from wsgate_operator.translate.unsupported import IGNORED, REFUSED
 
@@ -77,6 +77,7 @@ OPERATOR_LABELS: Mapping[str, str] = {
     "kind": ", ".join(f"`{kind}`" for kind in KINDS),
     "content": ", ".join(f"`{content}`" for content in get_args(Content)),
     "why": ", ".join(f"`{damage}`" for damage in Damage),
+    "task": ", ".join(f"`{task}`" for task in get_args(Task)),
 }
 
 

@@ -21,6 +21,8 @@ RENEW_SECONDS = 5
 LOG_ENTRIES_MAX = 10_000
 """The stream keeps about as many; a reader that fell behind reloads the set."""
 INBOX_RECORDS_MAX = 10_000
+CURSOR_PATTERN = r"^[0-9]{0,20}(-[0-9]{1,20})?$"
+"""Of a stream's ids, which are two numbers of 64 bits."""
 
 Change = Literal["add", "remove", "reset"]
 
@@ -152,7 +154,9 @@ class LogEntry:
 class PodLease(Value):
     """What a pod says under its key each time that it renews it: lease and acknowledgement in one write."""
 
-    log_cursor: str = Field(default="", description="Id of the last log entry that it has applied.")
+    log_cursor: str = Field(
+        default="", pattern=CURSOR_PATTERN, description="Id of the last log entry that it has applied."
+    )
     routes_version: int = Field(default=0, description="Version of the routes that it serves.")
 
 

@@ -1,8 +1,11 @@
 """The revocation log's values: what is written is what is read, and no loss goes unseen."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.revocation_log import (
@@ -74,3 +77,14 @@ def test_an_entry_with_odd_fields_is_an_error(fields: dict[str, str]) -> None:
 def test_a_lease_says_cursor_and_version() -> None:
     lease = PodLease(log_cursor="5-0", routes_version=7)
     assert PodLease.model_validate_json(lease.model_dump_json(by_alias=True)) == lease
+
+
+@pytest.mark.parametrize("cursor", ["", "0", "0-0", "18446744073709551615-18446744073709551615"])
+def test_a_lease_takes_every_id_of_a_stream(cursor: str) -> None:
+    assert PodLease(log_cursor=cursor).log_cursor == cursor
+
+
+@pytest.mark.parametrize("cursor", ["9" * 5_000 + "-1", "1-" + "9" * 21, "rubbish", "1-x", "1-1\n", "\u0663-1"])
+def test_a_lease_with_a_cursor_that_is_no_streams_id_is_none(cursor: str) -> None:
+    with pytest.raises(ValidationError):
+        PodLease.model_validate_json(json.dumps({"logCursor": cursor}))

@@ -6,7 +6,9 @@ import gc
 import logging
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import NoReturn
 
 from aiohttp import web
@@ -34,7 +36,7 @@ from wsgate_operator.sinks.status import StatusSink
 from wsgate_operator.sources.cluster.cache import Document, ObjectCache
 from wsgate_operator.sources.cluster.listing import Lister, ListError
 from wsgate_operator.sources.cluster.watch import keep_watching
-from wsgate_operator.telemetry.metrics import Metrics
+from wsgate_operator.telemetry.metrics import Metrics, Task
 from wsgate_operator.telemetry.pages import make_pages
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.verdict import Kind
@@ -108,8 +110,10 @@ class Operator:
         self._listed, self._relist, self._decided = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._rendered, self._statuses_due, self._watching = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._decided_since = 0.0
-        self._began: dict[str, float] = {}
-        self._defects = {name: LastingFault("pass-failed") for name in ("decide", "write")}
+        self._is_remembered = False
+        self._began: dict[Task, float] = {}
+        self._defects = defaultdict[Task, LastingFault](partial(LastingFault, "pass-failed"))
+        self._unread, self._unlisted = LastingFault("ConfigMaps not read"), LastingFault("objects not listed")
         self._unverified = {sink: LastingFault("ConfigMap not verified") for sink in self._sinks.values()}
         if self._log_channel is None:
             # Zero would say that Redis is down.
@@ -138,20 +142,16 @@ class Operator:
             await self._restore()
             tasks.create_task(self._decide_for_ever())
             tasks.create_task(self._write_for_ever())
-            tasks.create_task(self._marks.run())
+            tasks.create_task(self._every("mark", 0.0, self._marks.make_round))
             await self._rendered.wait()
             # Not before: parsing the first events would hold up the first pass.
-            tasks.create_task(
-                keep_watching(
-                    self._cache, self._api, self._watching, on_relist=self._relist.set, on_call=self._called
-                )
-            )
-            tasks.create_task(self._write_second_for_ever())
-            tasks.create_task(_every(PODS_SECONDS, self._list_pods))
-            tasks.create_task(_every(VERIFY_CONFIGMAPS_SECONDS, self._verify_configmaps))
+            tasks.create_task(self._every("watch", AGAIN_SECONDS, self._watch))
+            tasks.create_task(self._every("second-channel", 0.0, self._write_second))
+            tasks.create_task(self._every("pods", PODS_SECONDS, self._list_pods))
+            tasks.create_task(self._every("verify", VERIFY_CONFIGMAPS_SECONDS, self._verify_configmaps))
             tasks.create_task(self._tell_for_ever())
             if self._log_channel is not None:
-                tasks.create_task(_every(VERIFY_SECONDS, self._look_after_log))
+                tasks.create_task(self._every("log", VERIFY_SECONDS, self._look_after_log))
 
     def _connect(self, clock: Callable[[], float]) -> LogChannel | None:
         url = self._settings.redis_url
@@ -166,48 +166,58 @@ class Operator:
 
     async def _restore(self) -> None:
         """What a former life has written, before the first pass."""
-        fault = LastingFault("ConfigMaps not read")
         while True:
-            try:
-                self._rendering.restore(await self._routes.load(), await self._revocations.load())
-            except ApiError as error:
-                fault.failed(error.fault, str(error))
-                await asyncio.sleep(error.retry_after or AGAIN_SECONDS)
-            else:
-                fault.succeeded()
+            if await self._guarded("restore", self._is_restored):
                 return
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _is_restored(self) -> bool:
+        try:
+            self._rendering.restore(await self._routes.load(), await self._revocations.load())
+        except ApiError as error:
+            self._unread.failed(error.fault, str(error))
+            await asyncio.sleep(error.retry_after or 0.0)
+            return False
+        self._unread.succeeded()
+        return True
 
     async def _list_for_ever(self) -> NoReturn:
-        fault = LastingFault("objects not listed")
         while True:
             self._relist.clear()
-            try:
-                listing = await self._lister.list_all()
-            except ListError as error:
-                # The lister itself waits before the next attempt.
-                fault.failed("List", str(error))
-                continue
-            fault.succeeded()
-            listed: Mapping[Kind, tuple[Document, ...]] = {
-                "TokenRevocation": listing.revocations,
-                "WsRoute": listing.routes,
-            }
-            for kind, documents in listed.items():
-                self._objects.note_vanished(kind, self._cache.replace(kind, documents, listing.versions[kind]))
-            self.metrics.listed_timestamp_seconds.set_to_current_time()
-            self._listed.set()
-            self._statuses_due.set()
+            is_listed = await self._guarded("list", self._is_listed)
             await asyncio.sleep(RELIST_SECONDS)
-            await _wait(self._relist, self._settings.resync_seconds)
+            if is_listed:
+                await _wait(self._relist, self._settings.resync_seconds)
+
+    async def _is_listed(self) -> bool:
+        try:
+            listing = await self._lister.list_all()
+        except ListError as error:
+            self._unlisted.failed("List", str(error))
+            return False
+        self._unlisted.succeeded()
+        listed: Mapping[Kind, tuple[Document, ...]] = {
+            "TokenRevocation": listing.revocations,
+            "WsRoute": listing.routes,
+        }
+        for kind, documents in listed.items():
+            self._objects.note_vanished(kind, self._cache.replace(kind, documents, listing.versions[kind]))
+        self.metrics.listed_timestamp_seconds.set_to_current_time()
+        self._listed.set()
+        self._statuses_due.set()
+        return True
+
+    async def _watch(self) -> NoReturn:
+        await keep_watching(
+            self._cache, self._api, self._watching, on_relist=self._relist.set, on_call=self._called
+        )
 
     async def _decide_for_ever(self) -> NoReturn:
         await self._listed.wait()
-        # After a restart no version may come twice, even if the ConfigMap was lost meanwhile.
-        self._routes.remember(self._highest_programmed())
         while True:
             self._cache.take()
             began = time.monotonic()
-            is_decided = await self._guarded("decide", self._rendering.decide)
+            is_decided = await self._measured("decide", self._decide)
             if is_decided:
                 self._decided_since = began
                 self._decided.set()
@@ -218,7 +228,7 @@ class Operator:
             await self._decided.wait()
             self._decided.clear()
             began, version = self._decided_since, self._rendering.routes_version
-            is_written = await self._guarded("write", self._rendering.write)
+            is_written = await self._measured("write", self._rendering.write)
             self._rendered.set()
             self._statuses_due.set()
             if is_written:
@@ -229,22 +239,41 @@ class Operator:
                 await asyncio.sleep(AGAIN_SECONDS)
                 self._decided.set()
 
-    async def _guarded(self, name: str, step: Callable[[], Awaitable[bool]]) -> bool:
-        self._began[name] = time.monotonic()
+    async def _decide(self) -> bool:
+        if not self._is_remembered:
+            # After a restart no version may come twice, even if the ConfigMap was lost meanwhile.
+            self._routes.remember(self._highest_programmed())
+            self._is_remembered = True
+        return await self._rendering.decide()
+
+    async def _measured(self, task: Task, step: Callable[[], Awaitable[bool]]) -> bool:
+        """A pass that is stuck when it takes too long."""
+        self._began[task] = time.monotonic()
+        try:
+            is_done = await self._guarded(task, step)
+        finally:
+            del self._began[task]
+        if not is_done:
+            self.metrics.render_failures.inc()
+        return is_done
+
+    async def _guarded(self, task: Task, step: Callable[[], Awaitable[bool | None]]) -> bool:
+        """Whether the step did its work; a step that answers nothing did."""
         try:
             is_done = await step()
         except Exception as error:  # noqa: BLE001  # whatever one object makes of a pass, the operator goes on
             # No object's content may end the operator; what was written stays in force.
-            detail = f"{traceback.format_exc()}report this as a defect"
-            self._defects[name].failed(type(error).__name__, detail)
-            is_done = False
-        else:
-            self._defects[name].succeeded()
-        finally:
-            del self._began[name]
-        if not is_done:
-            self.metrics.render_failures.inc()
-        return is_done
+            detail = f"{task}: {traceback.format_exc()}report this as a defect"
+            self._defects[task].failed(type(error).__name__, detail)
+            self.metrics.defects.labels(task).inc()
+            return False
+        self._defects[task].succeeded()
+        return is_done is not False
+
+    async def _every(self, task: Task, seconds: float, step: Callable[[], Awaitable[bool | None]]) -> NoReturn:
+        while True:
+            is_done = await self._guarded(task, step)
+            await asyncio.sleep(seconds if is_done else max(seconds, AGAIN_SECONDS))
 
     async def _until_due(self, *, is_complete: bool) -> None:
         """Until something has changed and is quiet, or the brake lets go, or a failed write is due again."""
@@ -259,11 +288,10 @@ class Operator:
                 return
             taken = taken | self._cache.take()
 
-    async def _write_second_for_ever(self) -> NoReturn:
-        while True:
-            await _wait(self._second.changed, SECOND_CHANNEL_SECONDS)
-            self._second.changed.clear()
-            await self._second.step(is_alone=self._rendering.is_alone or self._is_a_pod_cut_off)
+    async def _write_second(self) -> None:
+        await _wait(self._second.changed, SECOND_CHANNEL_SECONDS)
+        self._second.changed.clear()
+        await self._second.step(is_alone=self._rendering.is_alone or self._is_a_pod_cut_off)
 
     @property
     def _is_a_pod_cut_off(self) -> bool:
@@ -314,13 +342,13 @@ class Operator:
     async def _tell_for_ever(self) -> NoReturn:
         if self._log_channel is not None:
             # Else each status would first tell that no pod is known, and a moment later what is.
-            await self._list_pods()
-            await self._look_after_log()
+            await self._guarded("pods", self._list_pods)
+            await self._guarded("log", self._look_after_log)
         is_settled = False
         while True:
             await self._statuses_due.wait()
             self._statuses_due.clear()
-            if not await self._statuses.write(self._progress()):
+            if not await self._guarded("tell", self._tell):
                 await asyncio.sleep(AGAIN_SECONDS)
                 self._statuses_due.set()
             elif not is_settled:
@@ -330,6 +358,9 @@ class Operator:
                 gc.collect()
                 gc.freeze()
             await asyncio.sleep(STATUS_SECONDS)
+
+    async def _tell(self) -> bool:
+        return await self._statuses.write(self._progress())
 
     def _progress(self) -> Progress:
         log, rendering, told = self._log_channel, self._rendering, self._rendering.told
@@ -377,12 +408,6 @@ def _options(settings: ClusterSettings) -> Options:
         allow_cidrs=settings.allow_cidrs,
         cluster_domain=settings.cluster_domain,
     )
-
-
-async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> NoReturn:
-    while True:
-        await step()
-        await asyncio.sleep(seconds)
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> bool:

@@ -1,7 +1,6 @@
 """Pods are told that a ConfigMap has changed, since kubelet would take a minute to look."""
 
 import asyncio
-from typing import NoReturn
 
 from wsgate_contract.rendered import Content
 from wsgate_operator.sinks.api_error import ApiError
@@ -27,24 +26,24 @@ class PodMarks:
         self._newest[content] = version
         self._changed.set()
 
-    async def run(self) -> NoReturn:
-        """Annotate for ever."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            mark = " ".join(f"{content}-{version}" for content, version in sorted(self._newest.items()))
-            try:
-                bumped = await self._pods.bump(mark)
-            except ApiError as error:
-                self._fault.failed(error.fault, str(error))
-                await self._again()
-                continue
-            self._fault.succeeded()
-            if bumped.failed:
-                await self._again()
-            else:
-                await asyncio.sleep(PAUSE_SECONDS)
+    async def make_round(self) -> None:
+        """Wait for something new, annotate, pause; what failed is something new for the next round."""
+        await self._changed.wait()
+        is_done = False
+        self._changed.clear()
+        try:
+            is_done = await self._is_told()
+        finally:
+            if not is_done:
+                self._changed.set()
+        await asyncio.sleep(PAUSE_SECONDS if is_done else AGAIN_SECONDS)
 
-    async def _again(self) -> None:
-        await asyncio.sleep(AGAIN_SECONDS)
-        self._changed.set()
+    async def _is_told(self) -> bool:
+        mark = " ".join(f"{content}-{version}" for content, version in sorted(self._newest.items()))
+        try:
+            bumped = await self._pods.bump(mark)
+        except ApiError as error:
+            self._fault.failed(error.fault, str(error))
+            return False
+        self._fault.succeeded()
+        return not bumped.failed

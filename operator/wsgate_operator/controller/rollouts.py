@@ -1,5 +1,6 @@
 """How far each object's decision has got: what is told once is kept, so that statuses do not flutter."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from wsgate_operator.translate.verdict import Kind
 
 Leases = Mapping[str, PodLease]
 """By the pod's name, of the pods that live."""
+
+_STREAM_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
 
 
 @dataclass
@@ -129,7 +132,5 @@ def _is_true(document: Document, type_: str) -> bool:
 
 def _position(cursor: str) -> tuple[int, int]:
     """A stream id as it is ordered; what is none comes before all."""
-    milliseconds, _, sequence = cursor.partition("-")
-    if not (milliseconds.isdecimal() and sequence.isdecimal()):
-        return -1, -1
-    return int(milliseconds), int(sequence)
+    found = _STREAM_ID.fullmatch(cursor)
+    return (-1, -1) if found is None else (int(found[1]), int(found[2]))

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from wsgate_contract.revocation import RevocationRecord
@@ -63,17 +64,28 @@ class Statuses:
         self._metrics = metrics
         self._rollouts = Rollouts()
         self._fault = LastingFault("statuses not written")
+        self._defect = LastingFault("statuses not made")
 
     async def write(self, progress: Progress) -> bool:
-        """Bring every status up to date; answers whether all could be."""
+        """Bring every status up to date; answers whether all could be.
+
+        An object of which no status can be made is told in the log, and keeps no other from its status.
+        """
         updates: list[StatusUpdate] = []
         news: list[News] = []
-        for verdict, document, update in self._updates(progress):
+        defects: list[str] = []
+        make = self._maker(progress)
+        for verdict, document in self._judged(progress):
             if len(updates) % UPDATES_AT_ONCE == 0:
                 await asyncio.sleep(0)
+            try:
+                update = make(verdict, document)
+                update_news = [_news(verdict, update)] if _is_news(verdict, document) else []
+            except Exception:  # noqa: BLE001  # whatever one object makes of it, the others are told
+                defects.append(f"{verdict.kind} {verdict.key}: {traceback.format_exc()}report this as a defect")
+                continue
             updates.append(update)
-            if _is_news(verdict, document):
-                news.append(_news(verdict, update))
+            news += update_news
         applied = await self._sink.apply_all(updates)
         # Nobody waits for an Event: what cannot be told in time is left.
         with contextlib.suppress(TimeoutError):
@@ -81,17 +93,34 @@ class Statuses:
                 for each in news:
                     await self._events.tell(each)
         self._metrics.events_withheld.set(self._events.withheld)
+        self._tell_defects(defects)
         if not applied.failed:
             self._fault.succeeded()
-            return True
+            return not defects
         self._metrics.status_failures.inc(len(applied.failed))
         error = applied.failed[0].error
         self._fault.failed(error.fault, f"{len(applied.failed)} statuses: {error}")
         return False
 
-    def _updates(self, progress: Progress) -> Iterable[tuple[Verdict, Document, StatusUpdate]]:
+    def _tell_defects(self, defects: Sequence[str]) -> None:
+        if defects:
+            self._metrics.status_failures.inc(len(defects))
+            self._defect.failed("Defect", f"{len(defects)} objects, such as {defects[0]}")
+        else:
+            self._defect.succeeded()
+
+    def _maker(self, progress: Progress) -> Callable[[Verdict, Document], StatusUpdate]:
         records = {record.id: record for record in progress.translation.revocations}
         served = frozenset(route.namespace for route in progress.translation.routes)
+
+        def make(verdict: Verdict, document: Document) -> StatusUpdate:
+            if verdict.kind == "WsRoute":
+                return self._of_route(verdict, document, progress)
+            return self._of_revocation(verdict, document, progress, records.get(verdict.key), served)
+
+        return make
+
+    def _judged(self, progress: Progress) -> Iterable[tuple[Verdict, Document]]:
         verdicts = progress.translation.verdicts
         self._rollouts.keep_only({(verdict.kind, verdict.key) for verdict in verdicts if verdict.accepted})
         for verdict in verdicts:
@@ -100,11 +129,7 @@ class Statuses:
             # Else an old verdict would be told of what nobody has judged yet.
             if document is None or generation_of(document) != judged:
                 continue
-            if verdict.kind == "WsRoute":
-                update = self._of_route(verdict, document, progress)
-            else:
-                update = self._of_revocation(verdict, document, progress, records.get(verdict.key), served)
-            yield verdict, document, update
+            yield verdict, document
 
     def _of_route(self, verdict: Verdict, document: Document, progress: Progress) -> StatusUpdate:
         is_written = verdict.accepted and verdict.key in progress.written_keys

@@ -16,6 +16,9 @@ NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)
 LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DATE_TIME_PATTERN = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$"
 
+LAST_SECOND = 253_402_300_799
+"""Of the year 9999 in UTC: in no offset or fraction may a moment leave the years that every reader knows."""
+
 
 def parse_date_time(text: str) -> datetime:
     """The moment an RFC 3339 text names; raises ValueError where the calendar has no such moment."""
@@ -24,13 +27,19 @@ def parse_date_time(text: str) -> datetime:
 
 def _on_the_calendar(text: str) -> str:
     try:
-        parse_date_time(text)
+        seconds = parse_date_time(text).timestamp()
     except ValueError as error:
         raise PydanticCustomError(
             "date_time",
             "no such moment, {why}; write it like 2026-01-31T18:00:00Z",
             {"why": str(error)},
         ) from error
+    if not 0 <= seconds <= LAST_SECOND:
+        raise PydanticCustomError(
+            "date_time_range",
+            "expected a moment from 1970 to 9999 in UTC, found {found}; write it like 2026-01-31T18:00:00Z",
+            {"found": text},
+        )
     return text
 
 

@@ -1,5 +1,7 @@
 """Every metric of the operator."""
 
+from typing import Literal
+
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -12,6 +14,10 @@ from prometheus_client import (
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 KINDS = ("WsRoute", "TokenRevocation")
+Task = Literal[
+    "restore", "list", "watch", "decide", "write", "second-channel", "mark", "pods", "verify", "tell", "log"
+]
+"""What the operator does at once, each of which goes on when a defect ends one of its passes."""
 RENDER_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -31,6 +37,7 @@ class Metrics:
             registry=self.registry,
         )
         self.render_failures = self._counter("render_failures", "Passes whose result was not written in full.")
+        self.defects = self._counter("defects", "Passes that a defect ended; they are tried again.", "task")
         self.routes_version = self._gauge("routes_version", "Version of the rendered routes that is written.")
         self.listed_timestamp_seconds = self._gauge(
             "listed_timestamp_seconds", "Unix time of the last complete listing."

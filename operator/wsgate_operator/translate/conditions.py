@@ -12,6 +12,8 @@ from wsgate_operator.translate.verdict import Verdict, VerdictReason
 Status = Literal["True", "False", "Unknown"]
 MESSAGE_LENGTH_MAX = 4096
 """Enough for people; the API server takes 32 KiB, and a route may have many faults with long names in them."""
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
+"""Of the years 1 and 9999: a time from elsewhere must not keep a status from being told."""
 NOT_ACCEPTED = "this generation is not accepted; see the condition Accepted"
 
 
@@ -140,5 +142,6 @@ def _active(
 
 
 def moment(seconds: float) -> str:
-    """Unix seconds as RFC 3339."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    """Unix seconds as RFC 3339; what no calendar holds as its first or last second."""
+    shown = max(FIRST_SECOND, min(LAST_SECOND, seconds))
+    return datetime.fromtimestamp(shown, UTC).isoformat().replace("+00:00", "Z")

@@ -15,8 +15,14 @@ from tests.support.world import eventually
 from wsgate_contract.rendered import Content
 from wsgate_operator.controller import gateway_operator as module
 from wsgate_operator.controller import rendering
+from wsgate_operator.controller.second_channel import SecondChannel
+from wsgate_operator.controller.statuses import Statuses
 from wsgate_operator.sinks import packed
+from wsgate_operator.sinks.configmap import ConfigMapSink
 from wsgate_operator.sinks.packed import StoredBytes
+from wsgate_operator.sinks.pods import PodsSink
+from wsgate_operator.sources.cluster import watch
+from wsgate_operator.sources.cluster.listing import Lister
 from wsgate_operator.translate import brake
 from wsgate_operator.translate.capacity import fit_routes
 
@@ -451,3 +457,61 @@ def test_the_operators_own_namespace_is_where_configmaps_are(tmp_path: Path) -> 
     assert sorted(cluster.core.objects) == [
         f"/api/v1/namespaces/{NAMESPACE}/configmaps/wsgate-{content}" for content in ("revocations", "routes")
     ]
+
+
+TASKS: dict[str, tuple[object, str]] = {
+    "restore": (ConfigMapSink, "load"),
+    "list": (Lister, "list_all"),
+    "mark": (PodsSink, "bump"),
+    "watch": (watch, "watch_objects"),
+    "decide": (rendering.Rendering, "decide"),
+    "write": (rendering.Rendering, "write"),
+    "second-channel": (SecondChannel, "step"),
+    "verify": (ConfigMapSink, "verify"),
+    "tell": (Statuses, "write"),
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_defect_in_any_task_is_told_once_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    async def explode(*_: object, **__: object) -> None:
+        raise ValueError("year -1 is out of range")
+
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.route()
+        await cluster.pods("pod-0")
+        with monkeypatch.context() as patch:
+            patch.setattr(*TASKS[task], explode)
+            async with operating(cluster, tmp_path) as life:
+                await eventually(lambda: (life.metric("defects_total", task=task) or 0) >= 2, "it is tried again")
+                assert (await life.page("/livez"))[0] == 200
+                patch.undo()
+                await life.ready()
+                await cluster.route("late")
+                await life.serves("chat", "late")
+                await life.says("WsRoute", "late", "Programmed", "True", "Programmed")
+                await eventually(lambda: "routes" in cluster.mark("pod-0"), "the pod is marked")
+                details = [fields["detail"] for fields in life.fields("pass-failed")]
+                assert [detail.startswith(f"{task}: Traceback") for detail in details].count(True) == 1
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
+@pytest.mark.parametrize("field", ["issuedBefore", "expiresAt"])
+def test_a_moment_that_no_calendar_holds_is_a_fault_of_its_object_alone(
+    tmp_path: Path, field: str, moment: str
+) -> None:
+    async def scenario(cluster: Cluster) -> None:
+        async with operating(cluster, tmp_path) as life:
+            await life.ready()
+            await cluster.objects.put("TokenRevocation", "evil", subject="a", **{field: moment})
+            message = await life.says("TokenRevocation", "evil", "Accepted", "False", "Invalid")
+            assert f"spec.{field}: expected a moment from 1970 to 9999" in message
+            await cluster.revoke()
+            await life.says("TokenRevocation", "alice", "Published", "True", "Published")
+            assert life.fields("pass-failed") == []
+
+    play(scenario)

@@ -14,6 +14,8 @@ from tests.support.valkey import ValkeyServer, valkey
 from tests.support.world import eventually
 from wsgate_contract.revocation_log import PodLease, member_of, record_of_member
 from wsgate_operator.controller import second_channel
+from wsgate_operator.controller.log_channel import LogChannel
+from wsgate_operator.sinks.pods import PodsSink
 
 FAR = int(time.time()) + 3600
 
@@ -317,3 +319,42 @@ def rests(cluster: Cluster, seen: list[int]) -> bool:
     """Whether no status was written over the last half second of asking."""
     seen.append(statuses(cluster))
     return len(seen) > 50 and len(set(seen[-50:])) == 1
+
+
+@pytest.mark.parametrize(("task", "step"), [("log", (LogChannel, "look")), ("pods", (PodsSink, "list"))])
+def test_a_defect_in_what_looks_after_redis_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, step: tuple[object, str]
+) -> None:
+    async def explode(*_: object) -> None:
+        raise ValueError("a defect")
+
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.pods("pod-0")
+        await cluster.revoke()
+        with valkey(tmp_path) as server, monkeypatch.context() as patch:
+            patch.setattr(*step, explode)
+            async with operating(cluster, tmp_path, redis_url=server.url) as life:
+                await eventually(lambda: (life.metric("defects_total", task=task) or 0) >= 2, "it is tried again")
+                patch.undo()
+                await logs(server, "default/alice")
+                lease(server, "pod-0")
+                await life.says("TokenRevocation", "alice", "Published", "True", "Published")
+                await eventually(lambda: life.metric("live_pods") == 1, "the pod is known")
+
+    play(scenario)
+
+
+def test_a_lease_with_an_endless_cursor_is_no_lease_and_ends_nothing(tmp_path: Path) -> None:
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.pods("pod-0", "pod-1")
+        with valkey(tmp_path) as server, server.client() as client:
+            client.set(KEYS.pod("pod-0"), f'{{"logCursor":"{"9" * 5_000}-1","routesVersion":1}}')
+            async with operating(cluster, tmp_path, redis_url=server.url) as life:
+                await cluster.revoke()
+                await logs(server, "default/alice")
+                lease(server, "pod-1")
+                await life.says("TokenRevocation", "alice", "Published", "True", "Published")
+                await eventually(lambda: life.metric("live_pods") == 1, "one pod holds a lease")
+                assert life.fields("pass-failed") == []
+
+    play(scenario)

@@ -1,9 +1,11 @@
 """Pods are told of what is newest: at once, in rounds with a pause between, and again where that failed."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 import pytest
 
@@ -26,11 +28,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def marking(server: ApiServer) -> AsyncIterator[PodMarks]:
     async with server.running() as calls, asyncio.TaskGroup() as tasks:
         found = PodMarks(PodsSink(calls, "wsgate", "system"))
-        task = tasks.create_task(found.run())
+        task = tasks.create_task(rounds(found))
         try:
             yield found
         finally:
             task.cancel()
+
+
+async def rounds(found: PodMarks) -> NoReturn:
+    while True:
+        with contextlib.suppress(RuntimeError):
+            await found.make_round()
 
 
 def test_a_mark_names_the_newest_version_of_each_content() -> None:
@@ -77,3 +85,23 @@ def test_a_round_that_failed_is_made_again_and_told_once(method: str) -> None:
     with logged() as lines:
         asyncio.run(run(lines))
     assert lines[1].getMessage() == f"{lines[0].getMessage()}: over"
+
+
+def test_a_round_that_a_defect_ended_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+
+    async def explode(_: PodsSink, mark: str) -> None:
+        called.append(mark)
+        monkeypatch.undo()
+        raise RuntimeError("a defect")
+
+    async def run() -> None:
+        server = ApiServer()
+        pod(server, "a")
+        async with marking(server) as found:
+            monkeypatch.setattr(PodsSink, "bump", explode)
+            found.note("routes", "1")
+            await eventually(lambda: marks(server) == {"a": "routes-1"}, "it is told")
+            assert called == ["routes-1"]
+
+    asyncio.run(run())

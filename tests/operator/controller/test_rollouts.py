@@ -86,10 +86,16 @@ def test_after_a_restart_a_route_keeps_the_version_and_the_acknowledgement_of_it
 
 def test_a_revocation_is_acknowledged_by_the_cursor_compared_as_numbers() -> None:
     rollouts = Rollouts()
-    seen = of_revocation(rollouts, "100-9", cursors("100-10", "99-50", "", "rubbish"))
+    seen = of_revocation(rollouts, "100-9", cursors("100-10", "99-50", "", "0"))
     assert (seen.pods, seen.acknowledged_pods) == (4, 1)
     # Later entries are others': its own counts.
     assert of_revocation(rollouts, "200-0", cursors("100-9", "100-9")).acknowledged_pods == 2
+
+
+def test_a_cursor_that_is_none_acknowledges_nothing() -> None:
+    for rubbish in ("9" * 5_000 + "-1", "1-" + "9" * 5_000, "rubbish", "-", "\u00b2-1"):
+        unchecked = {"pod-0": PodLease.model_construct(log_cursor=rubbish)}
+        assert of_revocation(Rollouts(), "100-9", unchecked).acknowledged_pods == 0
 
 
 def test_a_revocation_in_the_file_alone_is_written_but_nobody_acknowledges() -> None:

@@ -17,8 +17,9 @@ from wsgate_operator.sinks.events import EventSink
 from wsgate_operator.sinks.status import StatusSink
 from wsgate_operator.telemetry.metrics import Metrics
 from wsgate_operator.translate.options import Options
+from wsgate_operator.translate.status import route_status
 from wsgate_operator.translate.translate import translate
-from wsgate_operator.translate.verdict import Kind
+from wsgate_operator.translate.verdict import Kind, Verdict
 
 OPTIONS = Options(root_namespace="default", has_environment_provider=True)
 
@@ -176,3 +177,31 @@ def test_an_object_that_is_gone_has_no_status() -> None:
         assert house.server.calls.total() == 0
 
     run(scenario)
+
+
+def test_an_object_of_which_no_status_can_be_made_keeps_no_other_from_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def poisoned(verdict: Verdict, *rest: Any) -> Any:
+        if verdict.key == "default/poison":
+            raise ValueError("year -1 is out of range")
+        return route_status(verdict, *rest)
+
+    async def scenario(house: House) -> None:
+        names = ("a", "poison", "z")
+        for name in names:
+            house.put(name)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "route_status", poisoned)
+            for _ in range(3):
+                assert not await house.statuses.write(house.progress(*names))
+        assert [house.conditions(name).get("Programmed") for name in names] == ["True", None, "True"]
+        assert house.metrics.registry.get_sample_value("wsgate_operator_status_failures_total") == 3
+        assert await house.statuses.write(house.progress(*names))
+        assert house.conditions("poison")["Programmed"] == "True"
+
+    with logged() as lines:
+        run(scenario)
+    assert [line.getMessage() for line in lines] == ["statuses not made", "statuses not made: over"]
+    detail = vars(lines[0])["fields"]["detail"]
+    assert "WsRoute default/poison: Traceback" in detail and "year -1 is out of range" in detail

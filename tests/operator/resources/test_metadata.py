@@ -1,11 +1,16 @@
 """Names, moments and keys of objects."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.operator.objects import document, wsroute
+from tests.operator.objects import STANDALONE, document, wsroute
 from wsgate_operator.resources.invalid import InvalidObject
-from wsgate_operator.resources.metadata import parse_date_time
+from wsgate_operator.resources.metadata import DATE_TIME_PATTERN, parse_date_time
 from wsgate_operator.resources.parse import parse_object
+from wsgate_operator.resources.tokenrevocation import TokenRevocation
+from wsgate_operator.translate.conditions import moment
+from wsgate_operator.translate.revocations import record_of
 
 
 @pytest.mark.parametrize(
@@ -37,6 +42,35 @@ def test_a_text_that_is_no_moment_is_refused_with_an_example(text: str, says: st
         parse_object(document("TokenRevocation", "a", {"jti": "x", "expiresAt": text}))
     assert says in str(caught.value)
     assert caught.value.errors[0].path == "spec.expiresAt"
+
+
+@pytest.mark.parametrize("field", ["issuedBefore", "expiresAt"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0001-01-01T00:00:00+01:00",
+        "1969-12-31T23:59:59Z",
+        "1970-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59-01:00",
+        "9999-12-31T23:59:59.1Z",
+    ],
+)
+def test_a_moment_outside_1970_to_9999_is_refused_by_its_field(field: str, text: str) -> None:
+    with pytest.raises(InvalidObject) as caught:
+        parse_object(document("TokenRevocation", "a", {"jti": "x", field: text}))
+    assert f"spec.{field}: expected a moment from 1970 to 9999 in UTC" in str(caught.value)
+
+
+@given(st.from_regex(DATE_TIME_PATTERN, fullmatch=True))
+def test_a_moment_is_accepted_or_refused_by_its_field_and_nothing_else(text: str) -> None:
+    try:
+        found = parse_object(document("TokenRevocation", "a", {"jti": "x", "expiresAt": text}))
+    except InvalidObject as error:
+        assert [fault.path for fault in error.errors] == ["spec.expiresAt"]
+    else:
+        assert isinstance(found, TokenRevocation)
+        record = record_of(found, STANDALONE)
+        assert record.expires_at is not None and moment(record.expires_at)
 
 
 def test_a_key_is_namespace_and_name() -> None:

@@ -9,6 +9,7 @@ from wsgate_operator.resources.metadata import Condition
 from wsgate_operator.translate.conditions import (
     MESSAGE_LENGTH_MAX,
     Rollout,
+    moment,
     revocation_conditions,
     route_conditions,
 )
@@ -127,6 +128,21 @@ def test_a_revocation_is_accepted_published_and_active() -> None:
 def test_a_revocation_that_has_ended_says_when() -> None:
     found = of_revocation(now=1000.0)["Active"]
     assert (word(found), found.message) == (("False", "Expired"), "it ended at 1970-01-01T00:16:40Z")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [
+        (-62_135_596_801, "0001-01-01T00:00:00Z"),
+        (-(10**30), "0001-01-01T00:00:00Z"),
+        (253_402_300_799, "9999-12-31T23:59:59Z"),
+        (253_402_300_800, "9999-12-31T23:59:59Z"),
+        (10**400, "9999-12-31T23:59:59Z"),
+        (float("-inf"), "0001-01-01T00:00:00Z"),
+    ],
+)
+def test_a_time_beyond_the_calendar_is_shown_as_its_end(seconds: float, says: str) -> None:
+    assert moment(seconds) == says
 
 
 def test_a_revocation_that_touches_no_route_says_where_to_create_it() -> None:

@@ -23,8 +23,9 @@ async def test_only_leases_that_are_there_and_readable_are_told(server: ValkeySe
         client.set(KEYS.pod("broken"), "{")
         client.set(KEYS.pod("bytes"), b"\xff")
         client.set(KEYS.pod("foreign"), '{"x":1}')
+        client.set(KEYS.pod("endless"), f'{{"logCursor":"{"9" * 5_000}-1"}}')
         client.rpush(KEYS.pod("list"), "x")
     async with writing(server) as writer:
-        asked = ["good", "empty", "broken", "bytes", "foreign", "list", "gone"]
+        asked = ["good", "empty", "broken", "bytes", "foreign", "endless", "list", "gone"]
         assert await read_leases(writer.client, KEYS, asked) == {"good": lease, "empty": PodLease()}
         assert await read_leases(writer.client, KEYS, []) == {}
