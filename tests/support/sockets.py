@@ -337,13 +337,15 @@ class Relay:
     async def _open(self, front: Front) -> None:
         upstream = await connect(self.upstream_address, self.upstream_tls)
         self.dialled += 1
-        if self.before_leaving is not None:
-            await self.before_leaving.wait()
-        client = front.leave()
-        if client is None:
+        try:
+            if self.before_leaving is not None:
+                await self.before_leaving.wait()
+        except asyncio.CancelledError:
             self.lost += 1
             upstream.transport.abort()
-            return
+            raise
+        client = front.leave()
+        assert client is not None, "nothing was awaited since it was there"
         recorder = self.new_recorder(self.engine, self.react)
         self.recorders.append(recorder)
         self.engine.open(client, upstream, HEAD, self.limits, recorder, extensions=self.extensions)

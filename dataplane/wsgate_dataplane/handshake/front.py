@@ -35,8 +35,11 @@ class Owner(Protocol):
     def answered(self, front: "Front") -> None:
         """The answer is on its way; the client may take it for a while."""
 
+    def left(self, front: "Front") -> None:
+        """The connection has become a session's."""
+
     def gone(self, front: "Front") -> None:
-        """The connection has left for a session or is closed."""
+        """The connection is closed; nobody is left to answer."""
 
 
 class Front(asyncio.Protocol):
@@ -87,6 +90,11 @@ class Front(asyncio.Protocol):
         return str(found[0]) if found else ""
 
     @property
+    def is_gone(self) -> bool:
+        """Whether the connection is closed, or has become a session's."""
+        return self._stage is Stage.LEFT
+
+    @property
     def is_closing(self) -> bool:
         """Whether nothing can be said any more."""
         return self._stage is Stage.LEFT or self._transport.is_closing()
@@ -111,7 +119,7 @@ class Front(asyncio.Protocol):
         if self.is_closing:
             return None
         self._stage = Stage.LEFT
-        self._owner.gone(self)
+        self._owner.left(self)
         return Connection(self._transport, self._early)
 
     def abort(self) -> None:

@@ -90,6 +90,12 @@ class Handler:
             await self._open(front, request, serving, offer)
         except Refused as refused:
             self._refuse(front, request or unreadable_request(front.peer), refused, serving, offer)
+        except asyncio.CancelledError:
+            # By the listener: the client has gone, or the process ends. Nothing waits before the request is read.
+            if request is not None and front.is_gone:
+                lost = Refused(Reason.CLIENT_LOST, "before it was answered")
+                self._refuse(front, request, lost, serving, offer)
+            raise
         except Exception:
             # The outermost border: no fault of one request may reach another.
             asked = request or unreadable_request(front.peer)

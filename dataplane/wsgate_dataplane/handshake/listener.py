@@ -41,7 +41,7 @@ class PublicListener:
         self._clock = loop.time
         self._sessions = sessions
         self.connections: set[Front] = set()
-        self._answering: set[asyncio.Task[None]] = set()
+        self._answering: dict[Front, asyncio.Task[None]] = {}
         self._shortage_told_until = 0.0
         self._descriptors_max = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS_KEPT
         self._waiting = DeadlineTimer[Front](loop, Front.abort)
@@ -61,23 +61,29 @@ class PublicListener:
     def arrived(self, front: Front, head: bytes) -> None:
         """See Owner.arrived."""
         self._waiting.discard(front)
-        task = self._spawn(self._handle(front, head))
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        self._answering[front] = self._spawn(self._handle(front, head))
 
     def answered(self, front: Front) -> None:
         """See Owner.answered."""
         self._waiting.set(front, self._clock() + ANSWER_SECONDS)
 
-    def gone(self, front: Front) -> None:
-        """See Owner.gone."""
+    def left(self, front: Front) -> None:
+        """See Owner.left."""
         self.connections.discard(front)
         self._waiting.discard(front)
+        self._answering.pop(front, None)
+
+    def gone(self, front: Front) -> None:
+        """See Owner.gone; a dial for nobody would be held for as long as its route allows."""
+        self.connections.discard(front)
+        self._waiting.discard(front)
+        if task := self._answering.pop(front, None):
+            task.cancel()
 
     def stop(self) -> None:
         """Drop every connection that has not become a session, and what is done for it, such as a dial."""
         self._waiting.stop()
-        for task in self._answering:
+        for task in self._answering.values():
             task.cancel()
         for front in tuple(self.connections):
             front.abort()

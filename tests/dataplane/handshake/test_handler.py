@@ -1,12 +1,13 @@
 """What the public listener answers beside sessions."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.support.loops import on_both_loops
+from tests.support.loops import eventually, on_both_loops
 from tests.support.world import World
 
 
@@ -78,3 +79,42 @@ async def test_an_unforeseen_error_is_500_with_a_traceback_in_the_log_only(
         assert "defect" not in str(refusal.problem["title"])
         assert len(world.plane.registry) == 0
     assert [line for line in world.logs if line["error"]]
+
+
+@on_both_loops
+async def test_a_client_that_goes_while_its_upstream_is_dialled_ends_the_dial(tmp_path: Path) -> None:
+    dials: list[asyncio.StreamWriter] = []
+    given_up = 0
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal given_up
+        dials.append(writer)
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        given_up += 1
+        writer.transport.abort()
+
+    world, clients = World(tmp_path), 20
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    world.route(upstream=f"ws://127.0.0.1:{port}", timeouts={"connectSeconds": 60, "handshakeSeconds": 60})
+    async with world.running():
+        leaving = [await asyncio.open_connection("127.0.0.1", world.plane.public_port) for _ in range(clients)]
+        for _, writer in leaving:
+            writer.write(
+                b"GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                b"Authorization: Bearer " + world.token().encode() + b"\r\n\r\n"
+            )
+        await eventually(lambda: len(dials) == clients)
+        assert len(world.plane.registry) == clients
+        for _, writer in leaving:
+            writer.close()
+        await eventually(lambda: given_up == clients, lambda: f"{given_up} of {clients} dials given up")
+        assert len(world.plane.registry) == 0
+        metrics = await world.metrics()
+        assert metrics["ws_connections_total"] == metrics["ws_handshake_seconds_count"] == clients
+        assert metrics['ws_refusals_total{reason="client-lost"}'] == clients
+    assert [line["reason"] for line in world.logged("refused")] == ["client-lost"] * clients
+    assert not [line for line in world.logs if line["error"]]
+    server.close()

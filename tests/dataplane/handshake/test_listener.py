@@ -176,3 +176,28 @@ async def test_where_descriptors_run_short_a_connection_is_turned_away() -> None
         with contextlib.suppress(ConnectionResetError):
             assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()
+
+
+@pytest.mark.parametrize("how", ["finish", "reset"])
+@on_both_loops
+async def test_what_is_done_for_a_client_ends_when_it_goes(how: str) -> None:
+    begun, ended = 0, 0
+
+    async def wait(front: Front, head: bytes) -> None:
+        nonlocal begun, ended
+        begun += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended += 1
+            assert front.is_gone
+
+    async with listening(wait) as found:
+        peers = [await found.connect() for _ in range(20)]
+        for peer in peers:
+            await peer.send(GET)
+            # At once: also a client that is gone before anything was done for it is counted by the handler.
+            getattr(peer, how)()
+        await eventually(lambda: ended == 20, lambda: f"{begun} begun, {ended} ended")
+        for peer in peers:
+            peer.close()
