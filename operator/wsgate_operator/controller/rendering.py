@@ -1,6 +1,7 @@
 """One pass: what the cluster holds becomes routes and revocations, and goes to where pods read it."""
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ from wsgate_operator.sinks.made_once import MadeOnce
 from wsgate_operator.sinks.packed import CapacityExceededError, StoredBytes
 from wsgate_operator.sinks.rendered_text import Items
 from wsgate_operator.telemetry.metrics import Metrics
-from wsgate_operator.translate.capacity import STORED_BYTES_MAX, fit_routes
+from wsgate_operator.translate.capacity import STORED_BYTES_MAX, fit_routes, lower_limits
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.translate import Translation, translate
 
@@ -172,7 +173,8 @@ class Rendering:
             else:
                 self._offered = routes
                 self._note_written(written)
-        self._tried = replace(decision, translation=fit_routes(decision.translation, self._known_size))
+        fitted = fit_routes(decision.translation, self._known_size, STORED_BYTES_MAX)
+        self._tried = replace(decision, translation=fitted)
         if self._offered is None:
             return False
         self._written_routes = self._tried.translation.routes
@@ -185,11 +187,16 @@ class Rendering:
             if not self._is_capacity_told:
                 _log.error("routes-left-out", extra={"fields": {"detail": str(error)}})
             self._is_capacity_told = True
-            fitting = (await asyncio.to_thread(fit_routes, translation, StoredBytes().of_routes)).routes
+        else:
+            self._is_capacity_told = False
+            return written
+        stored = StoredBytes()
+        for limit in lower_limits(STORED_BYTES_MAX):
+            fitting = (await asyncio.to_thread(fit_routes, translation, stored.of_routes, limit)).routes
             self._fitting = len(fitting)
-            return await self._routes.write(await asyncio.to_thread(self._items.of_routes, fitting))
-        self._is_capacity_told = False
-        return written
+            with contextlib.suppress(CapacityExceededError):
+                return await self._routes.write(await asyncio.to_thread(self._items.of_routes, fitting))
+        raise AssertionError("a document without routes fits")
 
     def _known_size(self, routes: Sequence[Route]) -> int:
         """Stands for the measuring, which takes seconds: the same routes fit as before."""

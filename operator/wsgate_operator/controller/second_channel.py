@@ -1,6 +1,7 @@
 """The second channel of revocations: a ConfigMap, which restores a lost Redis and stands in for it."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 
@@ -11,7 +12,7 @@ from wsgate_operator.sinks.lasting_fault import LastingFault
 from wsgate_operator.sinks.packed import CapacityExceededError, StoredBytes
 from wsgate_operator.sinks.rendered_text import Items
 from wsgate_operator.telemetry.metrics import Metrics
-from wsgate_operator.translate.capacity import fit_records
+from wsgate_operator.translate.capacity import STORED_BYTES_MAX, fit_records, lower_limits
 
 FOLD_SECONDS = 10.0
 """Least pause between two writes of changes while Redis carries them at once."""
@@ -78,26 +79,32 @@ class SecondChannel:
                 await self._write(now)
 
     async def _write(self, now: float) -> None:
-        records = wanted = self._records
-        left_out = 0
+        wanted = self._records
         try:
-            try:
-                written = await self._send(records, now)
-            except CapacityExceededError:
-                fitting = await asyncio.to_thread(fit_records, records, StoredBytes().of_records)
-                records, left_out = fitting.records, fitting.left_out
-                written = await self._send(records, now)
+            records, written = await self._send_what_fits(wanted, now)
         except ApiError as error:
             self._fault.failed(error.fault, str(error))
             self.fault = str(error)
             return
         self._fault.succeeded()
-        self._tell_left_out(left_out)
+        self._tell_left_out(len(wanted) - len(records))
         newest = {record.id: record for record in self._records}
         self.fault = ""
         self.standing = frozenset(each.id for each in records if newest.get(each.id) == each)
         self._is_changed, self._confirmed_at = self._records is not wanted, now
         self._on_written(written, now)
+
+    async def _send_what_fits(
+        self, records: Sequence[RevocationRecord], now: float
+    ) -> tuple[Sequence[RevocationRecord], Written]:
+        with contextlib.suppress(CapacityExceededError):
+            return records, await self._send(records, now)
+        stored = StoredBytes()
+        for limit in lower_limits(STORED_BYTES_MAX):
+            fitting = await asyncio.to_thread(fit_records, records, stored.of_records, limit)
+            with contextlib.suppress(CapacityExceededError):
+                return fitting.records, await self._send(fitting.records, now)
+        raise AssertionError("a document without records fits")
 
     async def _send(self, records: Sequence[RevocationRecord], now: float) -> Written:
         # In a thread: there may be tens of thousands.

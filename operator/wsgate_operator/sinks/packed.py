@@ -3,6 +3,7 @@
 import base64
 import binascii
 import gzip
+import hashlib
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,8 @@ TEXT_BYTES_MAX = 16 * 1024 * 1024
 """What readers unpack: text that repeats itself shrinks so far that 900 KiB could fill their memory."""
 HEADER_BYTES = 512
 """No header is longer."""
+# As long as any header, and shrinks less: a header holds a digest.
+_ANY_HEADER = base64.b85encode(hashlib.shake_256(b"header").digest(HEADER_BYTES)).decode()[:HEADER_BYTES]
 VERSION_MAX = 10**12
 """A larger one was typed by hand and is not believed: numbers above it would one day not fit."""
 
@@ -122,7 +125,7 @@ class StoredBytes:
 
     def _of(self, values: Iterable[tuple[str, Value]]) -> int:
         # In the order in which they would stand: what is near decides how far a text shrinks.
-        text = "#" * HEADER_BYTES + "".join(self._text(*each) for each in sorted(values, key=lambda each: each[0]))
+        text = _ANY_HEADER + "".join(self._text(*each) for each in sorted(values, key=lambda each: each[0]))
         return len(_stored(text)) if len(text) <= TEXT_BYTES_MAX else len(text)
 
     def _text(self, key: str, value: Value) -> str:

@@ -1,7 +1,7 @@
 """What fits into one ConfigMap; the newest of what does not is left out."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -64,6 +64,15 @@ def fit_records(
     )
     count = _count_that_fits(ordered, stored_bytes, bytes_max)
     return FittingRecords(tuple(ordered[:count]), len(ordered) - count)
+
+
+def lower_limits(bytes_max: int) -> Iterator[int]:
+    """The limit, and about ten lower ones, the last of them zero: a measure may be a little too small."""
+    step = 1024
+    while bytes_max > 0:
+        yield bytes_max
+        bytes_max, step = bytes_max - step, 2 * step
+    yield 0
 
 
 def _count_that_fits(items: Sequence[Item], stored_bytes: Callable[[Sequence[Item]], int], bytes_max: int) -> int:

@@ -24,7 +24,6 @@ from wsgate_operator.sinks.pods import PodsSink
 from wsgate_operator.sources.cluster import watch
 from wsgate_operator.sources.cluster.listing import Lister
 from wsgate_operator.translate import brake
-from wsgate_operator.translate.capacity import fit_routes
 
 
 @pytest.fixture(autouse=True)
@@ -262,7 +261,7 @@ def test_routes_beyond_the_capacity_are_left_out_and_told_so_once(
             measured.append(self)
 
     monkeypatch.setattr(packed, "STORED_BYTES_MAX", 2_000)
-    monkeypatch.setattr(rendering, "fit_routes", partial(fit_routes, bytes_max=2_000))
+    monkeypatch.setattr(rendering, "STORED_BYTES_MAX", 2_000)
     monkeypatch.setattr(rendering, "StoredBytes", Measuring)
 
     async def scenario(cluster: Cluster) -> None:

@@ -1,17 +1,23 @@
 """One pass in its two halves: what is decided needs no API server, what is written is what was decided last."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
 
 from tests.operator.objects import document
 from tests.operator.sinks.api_server import Answer, ApiServer
 from tests.operator.sinks.revocation_log.house import event, logged, record
 from wsgate_contract import rendered
+from wsgate_contract.route import Route
+from wsgate_operator.controller import rendering as module
 from wsgate_operator.controller.objects import Objects
 from wsgate_operator.controller.pod_marks import PodMarks
 from wsgate_operator.controller.rendering import Rendering
 from wsgate_operator.controller.second_channel import SecondChannel
+from wsgate_operator.sinks import packed
 from wsgate_operator.sinks.configmap import ConfigMapSink
+from wsgate_operator.sinks.packed import StoredBytes
 from wsgate_operator.sinks.pods import PodsSink
 from wsgate_operator.sinks.rendered_text import record_items
 from wsgate_operator.sources.cluster.cache import ObjectCache
@@ -187,5 +193,26 @@ def test_objects_are_counted_by_kind_and_verdict() -> None:
 
         assert (count("WsRoute", "true"), count("WsRoute", "false")) == (1, 1)
         assert (count("TokenRevocation", "true"), count("TokenRevocation", "false")) == (1, 0)
+
+    run(scenario)
+
+
+def test_where_the_measure_was_too_small_fewer_routes_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Optimist(StoredBytes):
+        def of_routes(self, routes: Sequence[Route]) -> int:
+            return super().of_routes(routes) - 900
+
+    monkeypatch.setattr(packed, "STORED_BYTES_MAX", 2_000)
+    monkeypatch.setattr(module, "STORED_BYTES_MAX", 2_000)
+    monkeypatch.setattr(module, "StoredBytes", Optimist)
+
+    async def scenario(house: House) -> None:
+        for number in range(40):
+            house.route(f"r{number:02}")
+        assert await house.render()
+        written = house.rendering.written_keys
+        assert 0 < len(written) < 40
+        assert all(f"name: {key.partition('/')[2]}\n" in house.text("routes") for key in written)
+        assert not house.rendering.routes_fault
 
     run(scenario)

@@ -13,8 +13,8 @@ from wsgate_operator.controller import second_channel as module
 from wsgate_operator.controller.second_channel import ALONE_SECONDS, FOLD_SECONDS, SecondChannel
 from wsgate_operator.sinks import packed
 from wsgate_operator.sinks.configmap import ConfigMapSink, Written
+from wsgate_operator.sinks.packed import StoredBytes
 from wsgate_operator.telemetry.metrics import Metrics
-from wsgate_operator.translate.capacity import fit_records
 
 CONFIRM_SECONDS = 20
 ALICE, BOB = record("alice"), record("bob")
@@ -156,7 +156,7 @@ def test_wanting_the_same_again_changes_nothing() -> None:
 
 def test_what_does_not_fit_is_left_out_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "STORED_BYTES_MAX", 2_000)
-    monkeypatch.setattr(module, "fit_records", partial(fit_records, bytes_max=2_000))
+    monkeypatch.setattr(module, "STORED_BYTES_MAX", 2_000)
     records: Sequence[RevocationRecord] = [record(f"user-{number:02}") for number in range(100)]
 
     async def scenario(house: House) -> None:
@@ -167,6 +167,24 @@ def test_what_does_not_fit_is_left_out_and_counted(monkeypatch: pytest.MonkeyPat
         assert [line.getMessage() for line in lines] == ["revocations-left-out"]
         await house.step(FOLD_SECONDS, ALICE)
         assert house.metrics.registry.get_sample_value("wsgate_operator_records_left_out") == 0
+
+    run(scenario)
+
+
+def test_where_the_measure_was_too_small_fewer_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Optimist(StoredBytes):
+        def of_records(self, records: Sequence[RevocationRecord]) -> int:
+            return super().of_records(records) - 900
+
+    monkeypatch.setattr(packed, "STORED_BYTES_MAX", 2_000)
+    monkeypatch.setattr(module, "STORED_BYTES_MAX", 2_000)
+    monkeypatch.setattr(module, "StoredBytes", Optimist)
+
+    async def scenario(house: House) -> None:
+        assert await house.step(0, *(record(f"user-{number:02}") for number in range(100))) == 1
+        left_out = house.metrics.registry.get_sample_value("wsgate_operator_records_left_out")
+        assert left_out == 100 - len(house.channel.standing) and 0 < left_out < 100
+        assert house.channel.fault == ""
 
     run(scenario)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.operator.objects import STANDALONE, revocation, wsroute
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
-from wsgate_operator.translate.capacity import fit_records, fit_routes
+from wsgate_operator.translate.capacity import fit_records, fit_routes, lower_limits
 from wsgate_operator.translate.translate import Translation, translate
 from wsgate_operator.translate.verdict import VerdictReason
 
@@ -98,3 +98,15 @@ def test_a_translation_keeps_its_other_parts() -> None:
     fitted = fit_routes(translation, len, 1)
     assert replace(fitted, routes=translation.routes, verdicts=translation.verdicts) == translation
     assert fitted.assessments is translation.assessments
+
+
+@given(st.integers(0, 10_000_000))
+def test_limits_go_down_to_nothing_in_few_steps(bytes_max: int) -> None:
+    limits = list(lower_limits(bytes_max))
+    assert (limits[0], limits[-1]) == (bytes_max, 0)
+    assert limits == sorted(set(limits), reverse=True)
+    assert len(limits) <= 20
+
+
+def test_the_second_limit_is_a_kib_lower() -> None:
+    assert list(lower_limits(900 * 1024))[1] == 899 * 1024
