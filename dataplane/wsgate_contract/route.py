@@ -26,6 +26,8 @@ HeaderName = Annotated[str, Field(max_length=64, pattern=HEADER_PATTERN)]
 ClaimPath = Annotated[str, Field(min_length=1, max_length=256, pattern=CLAIM_PATTERN)]
 PEM = Annotated[str, Field(min_length=1, max_length=65536)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
+HeldSeconds = Annotated[int, Field(ge=1, le=60)]
+"""While one side waits, the gateway holds the other's connection or bytes."""
 
 TokenSource = Literal["Header", "Cookie", "Query", "SubProtocol", "MQTTPassword", "FirstMessage"]
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -261,14 +263,16 @@ class Limits(Value):
 class Timeouts(Value):
     """Deadlines in seconds; unset ones come from the gateway's environment."""
 
-    connect_seconds: Seconds = Field(default=5, description="TCP and TLS connect to the upstream.")
-    handshake_seconds: Seconds = Field(default=10, description="The upstream's 101, connect and retries included.")
+    connect_seconds: HeldSeconds = Field(default=5, description="TCP and TLS connect to the upstream.")
+    handshake_seconds: HeldSeconds = Field(
+        default=10, description="The upstream's 101, connect and retries included."
+    )
     idle_seconds: Seconds | None = Field(
         default=None,
         description="A side that sends no frame for so long ends the session (1001); unset: "
         "WS_IDLE_TIMEOUT_SECONDS, 60.",
     )
-    write_seconds: Seconds | None = Field(
+    write_seconds: HeldSeconds | None = Field(
         default=None,
         description="A side that takes no bytes for so long ends the session; unset: "
         "WS_WRITE_TIMEOUT_SECONDS, 10.",

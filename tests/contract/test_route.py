@@ -29,6 +29,9 @@ BASE = {"namespace": "default", "name": "chat", "prefix": "/chat"}
         },
         {"upstream": "ws://a", "auth": {"providers": [{"issuer": "i", "audiences": []}]}},
         {"upstream": "ws://a", "unknown": 1},
+        {"upstream": "ws://a", "timeouts": {"connectSeconds": 61}},
+        {"upstream": "ws://a", "timeouts": {"handshakeSeconds": 61}},
+        {"upstream": "ws://a", "timeouts": {"writeSeconds": 61}},
     ],
 )
 def test_a_contradiction_is_refused(change: dict[str, Any]) -> None:
