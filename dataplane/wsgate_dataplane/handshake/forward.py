@@ -5,6 +5,8 @@ from collections.abc import Container
 from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.request import Headers, Request, WebSocketOffer
 from wsgate_dataplane.identity.sources import strip_cookie
+from wsgate_dataplane.outcomes.refusal import Refused
+from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.upstreams.answer import Answer, Offer
 from wsgate_dataplane.upstreams.dial import Target
 
@@ -19,9 +21,22 @@ NEVER_PASSED = frozenset(
         "host", "connection", "upgrade", "keep-alive", "te", "trailer", "transfer-encoding", "content-length",
         "proxy-authorization", "proxy-connection", "authorization", "cookie", "x-request-id", "forwarded",
         "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-user-roles",
+        "via",
     }
 )  # fmt: skip
 """What a route's requestHeaders cannot bring back: hop-by-hop, or said by the gateway itself."""
+
+VIA_NAME = "wsgate"
+FORWARDED_MAX = 4
+"""How often gateways may forward one request: more is a route that leads back to where it begins."""
+
+
+def check_loop(request: Request) -> None:
+    """Raises Refused(LOOP_DETECTED) where Via (RFC 9110 7.6.3) names gateways too often."""
+    hops = request.items("via")
+    # An element is a protocol, a name and perhaps a comment.
+    if len(hops) >= FORWARDED_MAX and [hop.split()[1:2] for hop in hops].count([VIA_NAME]) >= FORWARDED_MAX:
+        raise Refused(Reason.LOOP_DETECTED, f"forwarded {FORWARDED_MAX} times already")
 
 
 def upstream_offer(route: Route, offer: WebSocketOffer) -> Offer:
@@ -55,6 +70,7 @@ def upstream_headers(
         ("X-Forwarded-For", request.address),
         ("X-Forwarded-Host", host),
         ("X-Forwarded-Proto", "https" if request.is_secure else "http"),
+        ("Via", ", ".join((*request.all("via"), f"1.1 {VIA_NAME}"))),
     ]
     if sent.subprotocols:
         headers.append(("Sec-WebSocket-Protocol", ", ".join(sent.subprotocols)))

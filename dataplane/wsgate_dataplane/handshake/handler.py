@@ -9,6 +9,7 @@ from collections.abc import Callable
 from wsgate_dataplane.handshake.admission import Admission, Admitted
 from wsgate_dataplane.handshake.answers import health_answer, refusal_answer
 from wsgate_dataplane.handshake.forward import (
+    check_loop,
     switching_protocols,
     switching_protocols_to_refuse,
     upstream_headers,
@@ -87,6 +88,7 @@ class Handler:
                 raise Refused(Reason.ADMIN_MOVED)
             serving = self._admission.find_route(self._catalogue(), request)
             offer = read_offer(request)
+            check_loop(request)
             await self._open(front, request, serving, offer)
         except Refused as refused:
             self._refuse(front, request or unreadable_request(front.peer), refused, serving, offer)

@@ -61,6 +61,7 @@ class Reason(StrEnum):
     UPSTREAM_NOT_PERMITTED = "upstream-not-permitted"
     UPSTREAM_UNREACHABLE = "upstream-unreachable"
     UPSTREAM_TIMEOUT = "upstream-timeout"
+    LOOP_DETECTED = "loop-detected"
     UPSTREAM_REFUSED_UPGRADE = "upstream-refused-upgrade"
     UPSTREAM_SUBPROTOCOL = "upstream-subprotocol"
     UPSTREAM_LOST = "upstream-lost"
@@ -262,6 +263,9 @@ OUTCOMES: dict[Reason, Outcome] = {
     Reason.UPSTREAM_UNREACHABLE: _bad_upstream(502, "Check that the upstream listens at the route's URL."),
     Reason.UPSTREAM_TIMEOUT: _bad_upstream(
         504, "The upstream did not answer within timeouts.connectSeconds and handshakeSeconds."
+    ),
+    Reason.LOOP_DETECTED: _bad_upstream(
+        508, "The route's upstream leads back to a gateway; point it at the server that is to answer."
     ),
     Reason.UPSTREAM_REFUSED_UPGRADE: _bad_upstream(
         502,

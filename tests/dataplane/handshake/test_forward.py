@@ -7,6 +7,7 @@ import pytest
 
 from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.forward import (
+    check_loop,
     first_real,
     passed_headers,
     switching_protocols,
@@ -15,6 +16,8 @@ from wsgate_dataplane.handshake.forward import (
     upstream_offer,
 )
 from wsgate_dataplane.handshake.request import Request, WebSocketOffer
+from wsgate_dataplane.outcomes.refusal import Refused
+from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.upstreams.answer import Answer
 from wsgate_dataplane.upstreams.dial import Target
 
@@ -62,6 +65,7 @@ OWN = [
     ("X-Forwarded-For", "198.51.100.7"),
     ("X-Forwarded-Host", "gateway.test"),
     ("X-Forwarded-Proto", "http"),
+    ("Via", "1.1 wsgate"),
 ]
 
 
@@ -245,3 +249,25 @@ def test_an_authorization_header_that_nobody_checked_is_not_sent_upstream() -> N
 def test_a_subprotocol_that_carries_a_token_is_never_echoed() -> None:
     assert first_real(("bearer.secret", "chat.v1")) == "chat.v1"
     assert first_real(("base64url.bearer.authorization.k8s.io.c2VjcmV0",)) is None
+
+
+def test_the_gateway_adds_itself_to_the_via_that_came() -> None:
+    named = route(auth={"forward": {"requestHeaders": ["Via"]}})
+    found = sent(("via", "1.0 fred, 1.1 p.example.net (a comment)"), ("Via", "1.1 wsgate"), to=named)
+    assert values(found, "via") == ["1.0 fred, 1.1 p.example.net (a comment), 1.1 wsgate, 1.1 wsgate"]
+
+
+@pytest.mark.parametrize(
+    "via", [(), ("1.1 wsgate, 1.1 wsgate", "1.1 wsgate"), ("1.1 a, 1.1 wsgates, wsgate, x, ",)]
+)
+def test_a_request_may_come_through_several_gateways(via: tuple[str, ...]) -> None:
+    check_loop(request(*(("Via", value) for value in via)))
+
+
+@pytest.mark.parametrize(
+    "via", [("1.1 wsgate",) * 4, ("1.1 wsgate, 1.1 p,1.1 wsgate (x)", "1.1  wsgate", "2 wsgate")]
+)
+def test_a_request_that_gateways_have_sent_round_is_refused(via: tuple[str, ...]) -> None:
+    with pytest.raises(Refused) as caught:
+        check_loop(request(*(("Via", value) for value in via)))
+    assert caught.value.reason is Reason.LOOP_DETECTED

@@ -118,3 +118,18 @@ async def test_a_client_that_goes_while_its_upstream_is_dialled_ends_the_dial(tm
     assert [line["reason"] for line in world.logged("refused")] == ["client-lost"] * clients
     assert not [line for line in world.logs if line["error"]]
     server.close()
+
+
+@on_both_loops
+async def test_a_route_that_leads_back_to_the_gateway_ends_after_four_rounds(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    async with world.running():
+        world.route(upstream=f"{world.url}/echo", auth={"mode": "Anonymous", "providers": []})
+        await eventually(lambda: "default/echo" in world.plane.catalogue.servings)
+        refusal = await world.refusal()
+        assert (refusal.status, refusal.reason) == (502, "upstream-refused-upgrade")
+        await eventually(lambda: len(world.plane.registry) == 0)
+    reasons = [line["reason"] for line in world.logged("refused")]
+    assert reasons == ["loop-detected", *["upstream-refused-upgrade"] * 4]
+    refused = world.logged("refused")[0]
+    assert refused["detail"] == "forwarded 4 times already"
