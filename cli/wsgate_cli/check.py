@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 
 from wsgate_cli.standalone import add_config_argument, load_settings, translate_options
-from wsgate_contract.route import Route
+from wsgate_contract.route import Route, TokenSource
 from wsgate_dataplane.handshake.admission import Admission
 from wsgate_dataplane.handshake.request import Request
 from wsgate_dataplane.handshake.serving import Catalogue, build_catalogue
 from wsgate_dataplane.identity.provider import Providers
+from wsgate_dataplane.identity.sources import BEARER
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.revocation.view import RevocationView
 from wsgate_dataplane.settings import Settings, SettingsError
@@ -21,6 +22,7 @@ from wsgate_operator.settings import OperatorSettings
 from wsgate_operator.sources.files import FileSource
 from wsgate_operator.translate.translate import Translation, translate
 
+SOURCES: tuple[TokenSource, ...] = ("Header", "Cookie", "Query", "SubProtocol")
 HELP = "say whether a token would be admitted on a route, and print each step"
 
 
@@ -36,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--token-file", required=True, metavar="FILE", help="file with the token, - for standard input"
     )
     parser.add_argument("--origin", help="the Origin header that a browser would send")
-    parser.add_argument("--as-cookie", action="store_true", help="send the token as a cookie, as browsers do")
+    parser.add_argument(
+        "--source",
+        choices=SOURCES,
+        help="how the client sends the token (the first of these that the route takes)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,7 +56,8 @@ def run(options: argparse.Namespace) -> int:
     except (SettingsError, CheckError, OSError) as error:
         print(f"wsgate check: {error}", file=sys.stderr)
         return 2
-    request = _request(route, token, settings, origin=options.origin, as_cookie=options.as_cookie)
+    source = options.source or _usual_source(route)
+    request = _request(route, token, settings, origin=options.origin, source=source)
     return asyncio.run(_check(settings, translation, request))
 
 
@@ -81,15 +88,25 @@ def _read_token(path: str) -> str:
     return text.strip()
 
 
-def _request(route: Route, token: str, settings: Settings, *, origin: str | None, as_cookie: bool) -> Request:
+def _usual_source(route: Route) -> TokenSource:
+    return next((each for each in SOURCES if each in route.auth.token_sources), SOURCES[0])
+
+
+def _request(route: Route, token: str, settings: Settings, *, origin: str | None, source: TokenSource) -> Request:
     host = next((name.replace("*.", "check.") for name in route.hostnames), "check.invalid")
-    headers = [("Host", host)]
-    if token:
-        cookie = ("Cookie", f"{settings.jwt_cookie_name}={token}")
-        headers.append(cookie if as_cookie else ("Authorization", f"Bearer {token}"))
+    headers, query = [("Host", host)], ""
+    if token and source == "Query":
+        query = f"access_token={token}"
+    elif token:
+        ways = {
+            "Header": ("Authorization", f"Bearer {token}"),
+            "Cookie": ("Cookie", f"{settings.jwt_cookie_name}={token}"),
+            "SubProtocol": ("Sec-WebSocket-Protocol", f"{BEARER}{token}, real"),
+        }
+        headers.append(ways[source])
     if origin is not None:
         headers.append(("Origin", origin))
-    return Request("GET", route.prefix, "", tuple(headers), "127.0.0.1", "check")
+    return Request("GET", route.prefix, query, tuple(headers), "127.0.0.1", "check")
 
 
 async def _check(settings: Settings, translation: Translation, request: Request) -> int:

@@ -49,9 +49,22 @@ def test_a_refused_one_is_told_why_and_what_to_do(
 
 
 def test_a_cookie_is_held_to_the_origin_rule(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert check(folder, "alice", "--as-cookie", "--origin", "https://evil.example") == 1
+    assert check(folder, "alice", "--source", "Cookie", "--origin", "https://evil.example") == 1
     assert "REFUSED origin-not-listed" in capsys.readouterr().out
-    assert check(folder, "alice", "--as-cookie", "--origin", "https://gateway.example") == 0
+    assert check(folder, "alice", "--source", "Cookie", "--origin", "https://gateway.example") == 0
+
+
+def test_a_token_is_sent_by_the_source_that_is_asked_for_or_that_the_route_takes(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(folder, "alice", "--source", "Query") == 1
+    assert "REFUSED token-missing" in capsys.readouterr().out
+    document = yaml.safe_load((folder / "route.yaml").read_text())
+    for source in ("Query", "SubProtocol"):
+        document["spec"]["auth"]["tokenSources"] = [source]
+        (folder / "route.yaml").write_text(yaml.safe_dump(document))
+        assert check(folder, "alice") == 0
+        assert f"token source: {source}" in capsys.readouterr().out
 
 
 def test_a_question_that_cannot_be_asked_is_status_two(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,7 +76,8 @@ class Admission:
                 trace("origin", request.one("origin") or "none")
                 trace("token", "not asked for: auth.mode is Anonymous")
             return Admitted(serving, Identity(route.namespace), None, None)
-        credential = find_credential(request.all, self._settings.jwt_cookie_name, route.auth.token_sources)
+        cookie = self._settings.jwt_cookie_name
+        credential = find_credential(request.all, request.query, cookie, route.auth.token_sources)
         is_cookie = credential is not None and not credential.is_explicit
         check_origin(request.one("origin"), serving.origins, serving.exact_hosts, token_is_cookie=is_cookie)
         if trace:
@@ -92,7 +93,6 @@ class Admission:
         except Refused as refused:
             refused.subject = claims.subject
             raise
-        cookie = self._settings.jwt_cookie_name
         is_header = credential.source == "Header"
         return Admitted(serving, identity, claims, cookie, forwards_authorization=is_header)
 

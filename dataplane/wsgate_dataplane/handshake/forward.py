@@ -4,7 +4,7 @@ from collections.abc import Container
 
 from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.request import Headers, Request, WebSocketOffer
-from wsgate_dataplane.identity.sources import strip_cookie
+from wsgate_dataplane.identity.sources import real_subprotocols, strip_cookie
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.upstreams.answer import Answer, Offer
@@ -12,9 +12,6 @@ from wsgate_dataplane.upstreams.dial import Target
 
 PASSED = ("origin", "user-agent", "accept-language", "traceparent", "tracestate")
 """Headers that go upstream as they are; everything else must be named by the route."""
-
-TOKEN_SUBPROTOCOLS = ("bearer.", "base64url.bearer.authorization.k8s.io.")
-"""How browsers, which cannot set headers, bring a token into the handshake; it must not be echoed."""
 
 NEVER_PASSED = frozenset(
     {
@@ -41,7 +38,10 @@ def check_loop(request: Request) -> None:
 
 def upstream_offer(route: Route, offer: WebSocketOffer) -> Offer:
     """The part of the client's offer that the upstream sees."""
-    return Offer(offer.accept, offer.subprotocols if route.copy_sub_protocol else (), offer.extensions)
+    subprotocols = offer.subprotocols if route.copy_sub_protocol else ()
+    if subprotocols and "SubProtocol" in route.auth.token_sources:
+        subprotocols = real_subprotocols(subprotocols)
+    return Offer(offer.accept, subprotocols, offer.extensions)
 
 
 def upstream_headers(
@@ -118,7 +118,7 @@ def switching_protocols_to_refuse(offer: WebSocketOffer, request_id: str) -> byt
 
 def first_real(subprotocols: tuple[str, ...]) -> str | None:
     """The first offered subprotocol that is not a token in disguise."""
-    return next((each for each in subprotocols if not each.startswith(TOKEN_SUBPROTOCOLS)), None)
+    return next(iter(real_subprotocols(subprotocols)), None)
 
 
 def _head(

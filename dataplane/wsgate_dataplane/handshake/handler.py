@@ -19,6 +19,7 @@ from wsgate_dataplane.handshake.front import Front
 from wsgate_dataplane.handshake.head import read_request, unreadable_request
 from wsgate_dataplane.handshake.request import Request, WebSocketOffer, read_offer
 from wsgate_dataplane.handshake.serving import Catalogue, Serving
+from wsgate_dataplane.identity.sources import strip_query
 from wsgate_dataplane.outcomes.problem import status
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
@@ -135,7 +136,8 @@ class Handler:
     async def _dial(self, request: Request, admitted: Admitted, offer: WebSocketOffer) -> Upgraded:
         serving, route = admitted.serving, admitted.serving.route
         target = serving.choose_target(random.random())
-        path = upstream_target(route, target.url, request.path, request.query)
+        query = strip_query(request.query) if "Query" in route.auth.token_sources else request.query
+        path = upstream_target(route, target.url, request.path, query)
         headers = upstream_headers(
             route,
             target,

@@ -2,11 +2,20 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
+from urllib.parse import unquote, unquote_plus
 
 from wsgate_contract.route import TokenSource
 from wsgate_dataplane.admission.wording import expected
+from wsgate_dataplane.identity.compact import base64url_bytes
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
+
+QUERY_NAMES = frozenset({"access_token", "token"})
+"""Parameters that carry a token: RFC 6750 2.3, and the usual short form."""
+BEARER = "bearer."
+BEARER_IN_BASE64URL = "base64url.bearer.authorization.k8s.io."
+TOKEN_SUBPROTOCOLS = (BEARER, BEARER_IN_BASE64URL)
+"""How browsers, which cannot set headers, bring a token into the handshake; such a subprotocol is never echoed."""
 
 _BLANK = " \t"
 
@@ -28,15 +37,26 @@ HeaderValues = Callable[[str], Sequence[str]]
 
 
 def find_credential(
-    values_of: HeaderValues, cookie_name: str, sources: Collection[TokenSource]
+    values_of: HeaderValues, query: str, cookie_name: str, sources: Collection[TokenSource]
 ) -> Credential | None:
-    """The one token of a handshake among the route's enabled sources.
+    """The one token of a handshake among the route's enabled sources; query: the client's, as sent.
 
-    Raises Refused(CREDENTIALS_AMBIGUOUS): picking one of two
-    would let a proxy and this gateway disagree about who the client is.
+    Raises Refused: CREDENTIALS_AMBIGUOUS, since picking one of two would let a proxy and this gateway disagree
+    about who the client is; TOKEN_MALFORMED, SUBPROTOCOL_MISSING.
     """
+    found: list[Credential] = []
     if "Header" in sources and (token := _bearer(values_of("authorization"))) is not None:
-        return Credential(token, "Header", is_explicit=True)
+        found.append(Credential(token, "Header", is_explicit=True))
+    if "Query" in sources:
+        found += [Credential(token, "Query", is_explicit=True) for token in _query_tokens(query)]
+    if "SubProtocol" in sources:
+        tokens = _subprotocol_tokens(values_of("sec-websocket-protocol"))
+        found += [Credential(token, "SubProtocol", is_explicit=True) for token in tokens]
+    if len(found) > 1:
+        places = ", ".join(each.source for each in found)
+        raise Refused(Reason.CREDENTIALS_AMBIGUOUS, expected("one token", places))
+    if found:
+        return found[0]
     if "Cookie" in sources and (token := _cookie(values_of("cookie"), cookie_name)) is not None:
         return Credential(token, "Cookie", is_explicit=False)
     return None
@@ -50,6 +70,39 @@ def _bearer(values: Sequence[str]) -> str | None:
     scheme, _, token = values[0].strip(_BLANK).partition(" ")
     # Another scheme, such as Basic, is for the upstream.
     return token.strip(_BLANK) if scheme.lower() == "bearer" else None
+
+
+def _query_tokens(query: str) -> list[str]:
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    return [unquote(value) for name, _, value in pairs if unquote_plus(name) in QUERY_NAMES]
+
+
+def strip_query(query: str) -> str:
+    """The query without every parameter that may carry a token, the rest as it was."""
+    pairs = query.split("&")
+    return "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) not in QUERY_NAMES)
+
+
+def _subprotocol_tokens(headers: Sequence[str]) -> list[str]:
+    offered = [item.strip(_BLANK) for header in headers for item in header.split(",")]
+    tokens = [_subprotocol_token(each) for each in offered if each.startswith(TOKEN_SUBPROTOCOLS)]
+    if tokens and len(tokens) == len(offered):
+        raise Refused(Reason.SUBPROTOCOL_MISSING, "the only subprotocol offered is the one with the token")
+    return tokens
+
+
+def _subprotocol_token(offered: str) -> str:
+    if offered.startswith(BEARER):
+        return offered.removeprefix(BEARER)
+    try:
+        return base64url_bytes(offered.removeprefix(BEARER_IN_BASE64URL)).decode("ascii")
+    except ValueError:
+        raise Refused(Reason.TOKEN_MALFORMED, "the subprotocol holds no token in base64url") from None
+
+
+def real_subprotocols(offered: Sequence[str]) -> tuple[str, ...]:
+    """Those that are not a token in disguise."""
+    return tuple(each for each in offered if not each.startswith(TOKEN_SUBPROTOCOLS))
 
 
 def _cookie(headers: Sequence[str], cookie_name: str) -> str | None:

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     # The token.
     TOKEN_MISSING = "token-missing"
     CREDENTIALS_AMBIGUOUS = "credentials-ambiguous"
+    SUBPROTOCOL_MISSING = "subprotocol-missing"
     TOKEN_MALFORMED = "token-malformed"
     TOKEN_TYPE = "token-type"
     TOKEN_ALGORITHM = "token-algorithm"
@@ -142,6 +143,9 @@ OUTCOMES: dict[Reason, Outcome] = {
     ),
     Reason.TOKEN_MISSING: _bad_token("Send the token by one of the route's tokenSources."),
     Reason.CREDENTIALS_AMBIGUOUS: _bad_request("Send exactly one token, by one source."),
+    Reason.SUBPROTOCOL_MISSING: _bad_request(
+        "Offer a second, real subprotocol beside the one with the token, which is never echoed."
+    ),
     Reason.TOKEN_MALFORMED: _bad_token(
         "Send a compact JWS of three canonical base64url parts and a small JSON header and payload."
     ),

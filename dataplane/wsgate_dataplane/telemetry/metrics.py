@@ -46,7 +46,8 @@ CLOSE_REASONS = tuple(reason for reason in Reason if OUTCOMES[reason].close is n
 AUTH_REASONS = tuple(
     reason
     for reason in Reason
-    if reason.startswith("token-") or reason in (Reason.CREDENTIALS_AMBIGUOUS, Reason.KEYS_UNAVAILABLE)
+    if reason.startswith("token-")
+    or reason in (Reason.CREDENTIALS_AMBIGUOUS, Reason.SUBPROTOCOL_MISSING, Reason.KEYS_UNAVAILABLE)
 )
 
 HANDSHAKE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from wsgate_contract.route import MQTT, CircuitBreaker, Limits, Retry, RoleForwarding, RoutePolicy
 
 Policy = RoutePolicy
-SUPPORTED_SOURCES = frozenset({"Header", "Cookie"})
+SUPPORTED_SOURCES = frozenset({"Header", "Cookie", "Query", "SubProtocol"})
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ REFUSED = (
     Unsupported("spec.protocol: MQTT", lambda spec: spec.protocol == "MQTT", "use Raw or leave it out"),
     Unsupported("spec.mqtt", lambda spec: spec.mqtt != MQTT(), "leave it out"),
     Unsupported(
-        "spec.auth.tokenSources without Header or Cookie",
+        "spec.auth.tokenSources without Header, Cookie, Query or SubProtocol",
         lambda spec: not SUPPORTED_SOURCES & set(spec.auth.token_sources),
-        "add Header or Cookie",
+        "add one of them",
     ),
     Unsupported(
         "spec.auth.replay",
@@ -62,9 +62,9 @@ REFUSED = (
 
 IGNORED = (
     Unsupported(
-        "spec.auth.tokenSources: Query, SubProtocol, MQTTPassword, FirstMessage",
+        "spec.auth.tokenSources: MQTTPassword, FirstMessage",
         lambda spec: bool(set(spec.auth.token_sources) - SUPPORTED_SOURCES),
-        "clients must send the token in the Authorization header or the cookie",
+        "clients must send the token in the handshake",
     ),
     Unsupported(
         "spec.auth.forward.roles",

@@ -16,7 +16,7 @@ def auth_with(**provider: Any) -> dict[str, Any]:
 ASKS_FOR_REFUSED = [
     {"protocol": "MQTT"},
     {"mqtt": {"clientID": "Prefix"}},
-    {"auth": {"tokenSources": ["Query"]}},
+    {"auth": {"tokenSources": ["MQTTPassword"]}},
     {"auth": {"replay": "OncePerToken"}},
     {"auth": auth_with(introspection={"url": "https://id/i", "credentialsRef": {"name": "s"}})},
     {"auth": {"forward": {"claimToHeaders": [{"claim": "sub", "header": "X-Sub"}]}}},
