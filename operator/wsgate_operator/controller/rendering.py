@@ -25,7 +25,7 @@ from wsgate_operator.sinks.made_once import MadeOnce
 from wsgate_operator.sinks.packed import CapacityExceededError, StoredBytes
 from wsgate_operator.sinks.rendered_text import Items
 from wsgate_operator.telemetry.metrics import Metrics
-from wsgate_operator.translate.capacity import STORED_BYTES_MAX, fit_routes, lower_limits
+from wsgate_operator.translate.capacity import STORED_BYTES_MAX, fit_routes, leave_out, lower_limits
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.translate import Translation, translate
 
@@ -70,7 +70,8 @@ class Rendering:
         self._members: list[tuple[str, str]] = []
         """Id and text of each object's record."""
         self._offered: tuple[Route, ...] | None = None
-        self._fitting = 0
+        self._left_out: frozenset[str] = frozenset()
+        """Keys of the routes that did not fit when those that are offered were written."""
         self._items = Items()
         self._written_routes: tuple[Route, ...] = ()
         self._fault = LastingFault("routes not written to the ConfigMap")
@@ -164,7 +165,7 @@ class Rendering:
         routes = decision.translation.routes
         if self._offered is None or not _is_same(routes, self._offered):
             # Until it is written: after a fault the ConfigMap may hold this one or that one.
-            self._offered, self._fitting = None, len(routes)
+            self._offered, self._left_out = None, frozenset()
             try:
                 written = await self._write_what_fits(decision.translation)
             except ApiError as error:
@@ -172,9 +173,8 @@ class Rendering:
                 self.routes_fault = str(error)
             else:
                 self._offered = routes
-                self._note_written(written)
-        fitted = fit_routes(decision.translation, self._known_size, STORED_BYTES_MAX)
-        self._tried = replace(decision, translation=fitted)
+                self._note_written(written, len(routes) - len(self._left_out))
+        self._tried = replace(decision, translation=leave_out(decision.translation, self._left_out))
         if self._offered is None:
             return False
         self._written_routes = self._tried.translation.routes
@@ -192,21 +192,21 @@ class Rendering:
             return written
         stored = StoredBytes()
         for limit in lower_limits(STORED_BYTES_MAX):
-            fitting = (await asyncio.to_thread(fit_routes, translation, stored.of_routes, limit)).routes
-            self._fitting = len(fitting)
+            fitting = (await asyncio.to_thread(self._fit, translation, stored, limit)).routes
+            self._left_out = frozenset(each.key for each in translation.routes) - {each.key for each in fitting}
             with contextlib.suppress(CapacityExceededError):
                 return await self._routes.write(await asyncio.to_thread(self._items.of_routes, fitting))
         raise AssertionError("a document without routes fits")
 
-    def _known_size(self, routes: Sequence[Route]) -> int:
-        """Stands for the measuring, which takes seconds: the same routes fit as before."""
-        return 0 if len(routes) <= self._fitting else STORED_BYTES_MAX + 1
+    def _fit(self, translation: Translation, stored: StoredBytes, limit: int) -> Translation:
+        root = self._options.root_namespace
+        return fit_routes(translation, stored.of_routes, stored.text_bytes, root, limit)
 
-    def _note_written(self, written: Written) -> None:
+    def _note_written(self, written: Written, routes: int) -> None:
         self._fault.succeeded()
         self.routes_fault = ""
         if written.changed or self.routes_version is None:
-            _log.info("config-applied", extra={"fields": {"version": written.version, "routes": self._fitting}})
+            _log.info("config-applied", extra={"fields": {"version": written.version, "routes": routes}})
             self.note_restored(written)
 
     def _tell_held(self, seen: Seen) -> None:

@@ -101,7 +101,7 @@ class SecondChannel:
             return records, await self._send(records, now)
         stored = StoredBytes()
         for limit in lower_limits(STORED_BYTES_MAX):
-            fitting = await asyncio.to_thread(fit_records, records, stored.of_records, limit)
+            fitting = await asyncio.to_thread(fit_records, records, stored.of_records, stored.text_bytes, limit)
             with contextlib.suppress(CapacityExceededError):
                 return fitting.records, await self._send(fitting.records, now)
         raise AssertionError("a document without records fits")

@@ -123,6 +123,10 @@ class StoredBytes:
         """Bytes in the ConfigMap."""
         return self._of((record.id, record) for record in records)
 
+    def text_bytes(self, value: Route | RevocationRecord) -> int:
+        """What one takes of the text."""
+        return len(self._text(value.key if isinstance(value, Route) else value.id, value))
+
     def _of(self, values: Iterable[tuple[str, Value]]) -> int:
         # In the order in which they would stand: what is near decides how far a text shrinks.
         text = _ANY_HEADER + "".join(self._text(*each) for each in sorted(values, key=lambda each: each[0]))

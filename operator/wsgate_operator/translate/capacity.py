@@ -1,7 +1,8 @@
-"""What fits into one ConfigMap; the newest of what does not is left out."""
+"""What fits into one ConfigMap, in fair shares: what does not is left out where most is taken."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -18,14 +19,15 @@ STORED_BYTES_MAX = 900 * 1024
 Item = TypeVar("Item")
 
 LEFT_OUT = (
-    "all routes together would take more than {limit} KiB as they are stored, and the newest are left out: "
-    "delete routes that nobody uses, or serve some by another gateway (spec.gatewayName)"
+    "all routes together would take more than {limit} KiB as they are stored, and the newest of the namespaces "
+    "that take most are left out: delete routes that nobody uses, shorten them (keys in jwks.inline are long), "
+    "or serve some by another gateway (spec.gatewayName)"
 )
 
 
 @dataclass(frozen=True)
 class FittingRecords:
-    """The records that fit, and how many do not."""
+    """The records that fit, in the order given, and how many do not."""
 
     records: tuple[RevocationRecord, ...]
     left_out: int
@@ -34,36 +36,56 @@ class FittingRecords:
 def fit_routes(
     translation: Translation,
     stored_bytes: Callable[[Sequence[Route]], int],
+    text_bytes: Callable[[Route], int],
+    root_namespace: str,
     bytes_max: int = STORED_BYTES_MAX,
 ) -> Translation:
-    """The translation without its newest routes, as far as needed for stored_bytes to stay within bytes_max."""
-    count = _count_that_fits(translation.routes, stored_bytes, bytes_max)
-    if count == len(translation.routes):
+    """The translation without as many routes as needed for stored_bytes to stay within bytes_max.
+
+    The root namespace's come first. The others have equal shares, by the text_bytes of each route: no
+    namespace loses one for as long as another keeps more.
+    """
+    ordered = _in_turn(
+        translation.routes,
+        text_bytes,
+        lambda route: None if route.namespace == root_namespace else route.namespace,
+    )
+    count = _count_that_fits(ordered, stored_bytes, bytes_max)
+    return leave_out(translation, frozenset(route.key for route in ordered[count:]), bytes_max)
+
+
+def leave_out(translation: Translation, keys: Collection[str], bytes_max: int = STORED_BYTES_MAX) -> Translation:
+    """The translation without the routes of these keys, and with verdicts that say why."""
+    if not keys:
         return translation
-    left_out = {route.key for route in translation.routes[count:]}
+    routes = tuple(route for route in translation.routes if route.key not in keys)
     verdicts = tuple(
-        _left_out(verdict, bytes_max) if verdict.kind == "WsRoute" and verdict.key in left_out else verdict
+        _left_out(verdict, bytes_max) if verdict.kind == "WsRoute" and verdict.key in keys else verdict
         for verdict in translation.verdicts
     )
-    return replace(translation, routes=translation.routes[:count], verdicts=verdicts)
+    return replace(translation, routes=routes, verdicts=verdicts)
 
 
 def fit_records(
     records: Sequence[RevocationRecord],
     stored_bytes: Callable[[Sequence[RevocationRecord]], int],
+    text_bytes: Callable[[RevocationRecord], int],
     bytes_max: int = STORED_BYTES_MAX,
 ) -> FittingRecords:
     """The records for the second channel, given oldest first.
 
     Objects come before events, a flood of which must not push out what people wrote; of both, those for
-    the whole gateway come first, so that no tenant pushes them out, then the oldest.
+    the whole gateway come first, so that no tenant pushes them out. Then namespaces have equal shares of the
+    objects, as in fit_routes(), and of the events come the oldest.
     """
+    objects = [record for record in records if not record.id.startswith(EVENT_PREFIX)]
+    events = [record for record in records if record.id.startswith(EVENT_PREFIX)]
+    ordered = _in_turn(objects, text_bytes, lambda record: record.namespace)
     # Sorting keeps the order of equals.
-    ordered = sorted(
-        records, key=lambda record: (record.id.startswith(EVENT_PREFIX), record.namespace is not None)
-    )
+    ordered += sorted(events, key=lambda record: record.namespace is not None)
     count = _count_that_fits(ordered, stored_bytes, bytes_max)
-    return FittingRecords(tuple(ordered[:count]), len(ordered) - count)
+    kept = {record.id for record in ordered[:count]}
+    return FittingRecords(tuple(record for record in records if record.id in kept), len(ordered) - count)
 
 
 def lower_limits(bytes_max: int) -> Iterator[int]:
@@ -73,6 +95,23 @@ def lower_limits(bytes_max: int) -> Iterator[int]:
         yield bytes_max
         bytes_max, step = bytes_max - step, 2 * step
     yield 0
+
+
+def _in_turn(
+    items: Sequence[Item], size: Callable[[Item], int], namespace_of: Callable[[Item], str | None]
+) -> list[Item]:
+    """By what the item's namespace takes up to and with it; first, and in their order, those of none.
+
+    Whatever number of the first ones is kept, the shares differ by less than one item (max-min fairness).
+    """
+    taken = Counter[str]()
+    turns: list[tuple[int, Item]] = []
+    for item in items:
+        namespace = namespace_of(item)
+        if namespace is not None:
+            taken[namespace] += size(item)
+        turns.append((0 if namespace is None else taken[namespace], item))
+    return [item for _, item in sorted(turns, key=lambda turn: turn[0])]
 
 
 def _count_that_fits(items: Sequence[Item], stored_bytes: Callable[[Sequence[Item]], int], bytes_max: int) -> int:

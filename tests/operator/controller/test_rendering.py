@@ -23,6 +23,7 @@ from wsgate_operator.sinks.rendered_text import record_items
 from wsgate_operator.sources.cluster.cache import ObjectCache
 from wsgate_operator.telemetry.metrics import Metrics
 from wsgate_operator.translate.options import Options
+from wsgate_operator.translate.verdict import VerdictReason
 
 OPTIONS = Options(root_namespace="default", has_environment_provider=True)
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
@@ -35,9 +36,11 @@ class House:
         self.server, self.cache, self.metrics = server, ObjectCache(), Metrics()
         self.rendering = rendering(Objects(self.cache, "wsgate", lambda: 0.0), self.metrics)
 
-    def route(self, name: str = "chat", upstream: str = "ws://chat:1", prefix: str = "") -> None:
-        spec = {"prefix": prefix or f"/{name}", "upstream": upstream}
-        self.cache.put(document("WsRoute", name, spec, uid=name, generation=1))
+    def route(
+        self, name: str = "chat", upstream: str = "ws://chat:1", prefix: str = "", namespace: str = "default"
+    ) -> None:
+        spec = {"prefix": prefix or f"/{name}", "upstream": upstream, "hostnames": [f"{namespace}.example.com"]}
+        self.cache.put(document("WsRoute", name, spec, uid=name, generation=1, namespace=namespace))
 
     def revoke(self, name: str) -> None:
         self.cache.put(document("TokenRevocation", name, {"subject": name}, uid=name, generation=1))
@@ -193,6 +196,39 @@ def test_objects_are_counted_by_kind_and_verdict() -> None:
 
         assert (count("WsRoute", "true"), count("WsRoute", "false")) == (1, 1)
         assert (count("TokenRevocation", "true"), count("TokenRevocation", "false")) == (1, 0)
+
+    run(scenario)
+
+
+def test_routes_are_left_out_of_the_namespace_that_takes_most_and_that_is_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured = []
+
+    class Measuring(StoredBytes):
+        def __init__(self) -> None:
+            super().__init__()
+            measured.append(self)
+
+    monkeypatch.setattr(packed, "STORED_BYTES_MAX", 3_000)
+    monkeypatch.setattr(module, "STORED_BYTES_MAX", 3_000)
+    monkeypatch.setattr(module, "StoredBytes", Measuring)
+
+    async def scenario(house: House) -> None:
+        house.route("small", namespace="victim")
+        assert await house.render()
+        for number in range(40):
+            house.route(f"r{number:02}", namespace="evil")
+        house.route("late", namespace="zoo")
+        for name in ("alice", "bob"):
+            house.revoke(name)
+            assert await house.render()
+            written = house.rendering.written_keys
+            assert {"victim/small", "zoo/late", "evil/r00"} <= written and "evil/r39" not in written
+            reasons = {each.key: each.reason for each in house.rendering.told.translation.verdicts}
+            left_out = {key for key, reason in reasons.items() if reason is VerdictReason.CAPACITY_EXCEEDED}
+            assert left_out == {f"evil/r{number:02}" for number in range(40)} - written
+        assert len(measured) == 1
 
     run(scenario)
 

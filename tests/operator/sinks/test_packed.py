@@ -105,7 +105,13 @@ def test_records_are_measured_as_they_are_stored() -> None:
     text = document_text("revocations", record_items(records(18_000)), 1, confirmed_at=1.0)
     (value,) = Packed.of_text("revocations", text).binary_data.values()
     stored = len(base64.b64decode(value))
-    assert stored < StoredBytes().of_records(records(18_000)) < stored + HEADER_BYTES
+    assert stored < StoredBytes().of_records(records(18_000)) < stored + 2 * HEADER_BYTES
+
+
+def test_the_text_of_one_is_measured_by_itself() -> None:
+    route, stored = noisy_routes(1)[0], StoredBytes()
+    assert stored.text_bytes(route) == len(route_items([route])[0].text) > 1_000
+    assert stored.text_bytes(records(1)[0]) == len("- id: default/0\n  subject: alice\n")
 
 
 def test_what_readers_could_not_unpack_never_seems_to_fit() -> None:

@@ -39,7 +39,8 @@ def translated(path: Path) -> str:
     objects = [placed.value for placed in content.objects]
     unreadable = [Unreadable(**each) for each in settings.get("unreadable", ())]
     translation = translate(objects, options, legacy=content.legacy, unreadable=unreadable)
-    translation = fit_routes(translation, len, settings.get("fits", len(translation.routes)))
+    fits = settings.get("fits", len(translation.routes))
+    translation = fit_routes(translation, len, lambda route: 1, options.root_namespace, fits)
     routes = sorted(translation.routes, key=lambda route: route.key)
     records = sorted(translation.revocations, key=lambda record: record.id)
     outcome: dict[str, Any] = {
