@@ -19,7 +19,7 @@ from wsgate_operator.sinks.rendered_text import item_of
 PLAIN_BYTES_MAX = 512 * 1024
 STORED_BYTES_MAX = 900 * 1024
 """The API server takes 1 MiB in all the values of a ConfigMap."""
-TEXT_BYTES_MAX = 16 * 1024 * 1024
+TEXT_BYTES_MAX = 4 * 1024 * 1024
 """What readers unpack: text that repeats itself shrinks so far that 900 KiB could fill their memory."""
 HEADER_BYTES = 512
 """No header is longer."""

@@ -21,6 +21,8 @@ Identity = tuple[str, str]
 
 DELETIONS_MAX = 100_000
 """Deletions remembered between two lists; beyond it the oldest is forgotten."""
+BALLAST = ("managedFields", "annotations")
+"""Of the metadata: not kept."""
 
 _log = logging.getLogger("wsgate.operator")
 
@@ -51,7 +53,7 @@ class _Entry:
 class ObjectCache:
     """Living objects by kind and namespace/name. Not for several threads.
 
-    `changed` is set by whatever may alter what is rendered; status, labels and managed fields do not,
+    `changed` is set by whatever may alter what is rendered; status, labels and BALLAST do not,
     for otherwise the operator's own status writes would keep it rendering.
     """
 
@@ -123,7 +125,7 @@ class ObjectCache:
         return frozenset(vanished)
 
     def document(self, kind: str, key: str) -> Document | None:
-        """The whole object with its status, without managed fields; None when there is none."""
+        """The whole object with its status, without BALLAST; None when there is none."""
         entry = self._living.get((kind, key))
         return None if entry is None else entry.document
 
@@ -147,7 +149,7 @@ class ObjectCache:
         return found
 
     def _store(self, identity: Identity, document: Document, version: int | None) -> None:
-        kept = _without_managed_fields(document)
+        kept = without_ballast(document)
         before = self._living.get(identity)
         if before is not None and _essence(before.document) == _essence(kept):
             self._living[identity] = _Entry(kept, version, before.parsed)
@@ -218,9 +220,9 @@ def _essence(document: Document) -> tuple[Any, ...]:
     return (document.get("apiVersion"), document.get("spec"), *(metadata.get(name) for name in names))
 
 
-def _without_managed_fields(document: Document) -> Document:
-    """They are larger than the rest and nobody reads them."""
-    metadata = {name: value for name, value in document["metadata"].items() if name != "managedFields"}
+def without_ballast(document: Document) -> Document:
+    """Without what may be larger than all the rest, and nobody reads: annotations may take 256 KiB an object."""
+    metadata = {name: value for name, value in document["metadata"].items() if name not in BALLAST}
     return {**document, "metadata": metadata}
 
 

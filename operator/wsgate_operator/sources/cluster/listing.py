@@ -12,11 +12,12 @@ from kubernetes.aio.client import ApiClient, CustomObjectsApi
 
 from wsgate_operator.resources.crd import DEFINITIONS
 from wsgate_operator.resources.metadata import API_VERSION, GROUP, VERSION
-from wsgate_operator.sources.cluster.cache import Document, identity_of
+from wsgate_operator.sources.cluster.cache import Document, identity_of, without_ballast
 from wsgate_operator.sources.cluster.fault import explain, retry_after
 
-PAGE_OBJECTS = 500
-PAGES_MAX = 1_000
+PAGE_OBJECTS = 50
+"""An object may take 1.5 MiB, and an answer is held in memory as text and as objects at once."""
+PAGES_MAX = 10_000
 RESTARTS_MAX = 3
 """How often a list that expired between two pages is begun anew."""
 CALL_SECONDS = 30.0
@@ -187,7 +188,8 @@ def _item(kind: str, item: dict[str, Any]) -> Document:
     document = {"apiVersion": API_VERSION, "kind": kind, **item}
     if identity_of(document)[0] != kind:
         raise ValueError(f"an item is a {document['kind']}")
-    return document
+    # At once: the whole list is held before the cache takes it.
+    return without_ballast(document)
 
 
 def _unanswered(plural: str, fault: str) -> str:

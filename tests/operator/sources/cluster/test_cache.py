@@ -150,15 +150,16 @@ def test_what_does_not_render_changes_nothing(change: dict[str, Any]) -> None:
     assert not cache.changed.is_set()
 
 
-def test_the_latest_status_is_kept_without_managed_fields() -> None:
+def test_the_latest_status_is_kept_without_managed_fields_and_annotations() -> None:
     cache = listed(route(), version=10)
     changed = route(version=11)
     changed["status"] = {"observedGeneration": 1}
-    changed["metadata"]["managedFields"] = [{}]
+    changed["metadata"] |= {"managedFields": [{}], "annotations": {"a": "x" * 200_000}}
     cache.put(changed)
     kept = cache.document("WsRoute", "default/chat")
     assert kept is not None and kept["status"] == {"observedGeneration": 1}
-    assert "managedFields" not in kept["metadata"] and "managedFields" in changed["metadata"]
+    for name in ("managedFields", "annotations"):
+        assert name not in kept["metadata"] and name in changed["metadata"]
     assert cache.document("WsRoute", "default/other") is None
 
 

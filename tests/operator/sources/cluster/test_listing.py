@@ -86,6 +86,19 @@ def test_both_kinds_are_listed_by_pages_with_the_configured_credentials(tmp_path
     asyncio.run(run())
 
 
+def test_large_objects_are_asked_for_few_at_a_time_and_kept_without_annotations(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with listing(tmp_path) as (server, lister, _, calls):
+            for number in range(51):
+                made = await server.put("WsRoute", f"r{number:02}", prefix=f"/{number}")
+                server.objects["WsRoute", made["metadata"]["name"]]["metadata"]["annotations"] = {"a": "x" * 1_000}
+            found = await lister.list_all()
+            assert len(found.routes) == 51 and calls == ["list 200"] * 3
+            assert not [made for made in found.routes if "annotations" in made["metadata"]]
+
+    asyncio.run(run())
+
+
 def test_an_empty_cluster_is_a_complete_list(tmp_path: Path) -> None:
     async def run() -> None:
         async with listing(tmp_path) as (_, lister, clock, _):
