@@ -11,9 +11,13 @@ from wsgate_dataplane.admin.auth import Guard
 from wsgate_dataplane.admin.closing import CloseSession
 from wsgate_dataplane.admin.listing import Listings
 from wsgate_dataplane.admin.parts import AdminParts
+from wsgate_dataplane.admin.process import Process
 from wsgate_dataplane.admin.revoke import Revoke
 
 log = logging.getLogger("wsgate")
+audit = logging.getLogger("wsgate.audit")
+audit.setLevel(logging.INFO)
+"""Who did what is told whatever the log level is."""
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "wsgate"}
 """Of every answer: they hold identities."""
@@ -31,6 +35,9 @@ def make_api(parts: AdminParts) -> web.Application:
     app.router.add_get("/refusals", listings.refusals)
     app.router.add_post("/revoke", Revoke(parts).serve)
     app.router.add_post("/sessions/{uid}/close", CloseSession(parts.registry).serve)
+    process = Process(parts)
+    app.router.add_post("/drain", process.drain)
+    app.router.add_put("/log-level", process.set_log_level)
     return app
 
 
@@ -74,13 +81,16 @@ def _of_router(error: web.HTTPException) -> AdminProblem:
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return AdminProblem(Fault.METHOD_NOT_ALLOWED, f"Use {allowed}.", {"Allow": allowed})
-    detail = "There are GET sessions, routes, revocations, refusals and POST revoke, sessions/{uid}/close."
+    detail = (
+        "There are GET sessions, routes, revocations, refusals, POST revoke, sessions/{uid}/close, drain and PUT "
+        "log-level."
+    )
     return AdminProblem(Fault.PAGE_NOT_FOUND, detail)
 
 
 def _audit(request: web.Request, request_id: str, actor: str, status: int) -> None:
     fields = {**_fields(request, request_id), "actor": actor, "status": status, **request[FACTS]}
-    log.info("admin action", extra={"fields": fields})
+    audit.info("admin action", extra={"fields": fields})
 
 
 def _log_refused(request: web.Request, request_id: str, problem: AdminProblem) -> None:

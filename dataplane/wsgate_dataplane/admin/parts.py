@@ -84,6 +84,8 @@ class AdminParts:
     inbox: Inbox
     apply: Callable[[RevocationRecord], int]
     """Take a recorded revocation into this process's view, then end its sessions; returns how many."""
+    drain: Callable[[], float]
+    """Take no new sessions and tell the open ones to go; returns the seconds in which all are told."""
     now: Callable[[], float] = time.time
     """Unix seconds."""
     new_id: Callable[[], uuid.UUID] = uuid.uuid4

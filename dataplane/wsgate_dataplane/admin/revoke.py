@@ -2,28 +2,23 @@
 
 import asyncio
 import logging
-from typing import Self
 
 from aiohttp import web
-from pydantic import Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import Field
 
 from wsgate_contract.model import Value
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.revocation_log import EVENT_PREFIX
 from wsgate_dataplane.admin.answers import FACTS, AdminProblem, Fault, answer
+from wsgate_dataplane.admin.body import read_body
 from wsgate_dataplane.admin.parts import AdminParts
-from wsgate_dataplane.identity.strict_json import StrictJSONError, parse_object
 from wsgate_dataplane.telemetry.identity import visible
 
 log = logging.getLogger("wsgate")
 
-BODY_BYTES_MAX = 16_384
-BODY_SECONDS_MAX = 5
 APPEND_SECONDS_MAX = 5
 """How long a caller waits for the inbox."""
 RETRY_AFTER_SECONDS = 1
-FAULTS_NAMED_MAX = 5
 
 EXAMPLE = '{"sub": "user123", "jti": "abcde"}, or {"sub": "user123"} for all tokens issued so far'
 
@@ -35,18 +30,6 @@ class RevokeRequest(Value):
     # Not "| None": a null jti comes from a script that lost it, and must not kick the whole subject.
     jti: str = Field(default="", min_length=1, max_length=512)
     iss: str = Field(default="", min_length=1, max_length=2048)
-
-    @classmethod
-    def parse(cls, body: bytes) -> Self:
-        """Raises AdminProblem that names each field at fault and quotes nothing."""
-        try:
-            return cls.from_document(parse_object(body))
-        except StrictJSONError as error:
-            raise AdminProblem(Fault.BODY_INVALID, f"body: {error}; send {EXAMPLE}.") from None
-        except ValidationError as error:
-            faults = error.errors(include_url=False, include_input=False)[:FAULTS_NAMED_MAX]
-            named = "; ".join(f"{_field(each['loc'][0])}: {_wording(each)}" for each in faults)
-            raise AdminProblem(Fault.BODY_INVALID, f"{named}. Send {EXAMPLE}.") from None
 
     def to_record(self, record_id: str, now: int, seconds: int) -> RevocationRecord:
         """With a jti that token; without one every token of the subject that was issued until now."""
@@ -68,7 +51,7 @@ class Revoke:
 
     async def serve(self, request: web.Request) -> web.Response:
         """202 with the record's id and how many sessions ended here; 400, 503 as AdminProblem."""
-        wanted = RevokeRequest.parse(await read_body(request))
+        wanted = await read_body(request, RevokeRequest, EXAMPLE)
         now = int(self._parts.now())
         record_id = f"{EVENT_PREFIX}{self._parts.new_id()}"
         record = wanted.to_record(record_id, now, self._parts.event_revocation_seconds)
@@ -94,44 +77,3 @@ class Revoke:
                 "harmless. The log says what failed.",
                 {"Retry-After": str(RETRY_AFTER_SECONDS)},
             ) from error
-
-
-async def read_body(request: web.Request) -> bytes:
-    """At most BODY_BYTES_MAX bytes of JSON; raises AdminProblem."""
-    if request.content_type != "application/json":
-        raise AdminProblem(Fault.BODY_INVALID, "Content-Type: send application/json.")
-    if "Content-Encoding" in request.headers:
-        raise AdminProblem(Fault.BODY_INVALID, "Content-Encoding: send the body as it is, without compression.")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS_MAX):
-            while len(body) <= BODY_BYTES_MAX and (chunk := await request.content.readany()):
-                body += chunk
-    except TimeoutError:
-        raise AdminProblem(Fault.BODY_INVALID, f"body: not complete within {BODY_SECONDS_MAX} s.") from None
-    except (ConnectionError, web.RequestPayloadError) as error:
-        # Nobody reads this any more, but the audit log shows it.
-        raise AdminProblem(Fault.BODY_INVALID, "body: broken off.") from error
-    if len(body) > BODY_BYTES_MAX:
-        raise AdminProblem(Fault.BODY_INVALID, f"body: more than {BODY_BYTES_MAX} bytes; send {EXAMPLE}.")
-    return bytes(body)
-
-
-def _field(name: int | str) -> str:
-    known = name in RevokeRequest.model_fields
-    # A stranger's name for a field is shown short, and never as it is.
-    return str(name) if known else repr(str(name)[:40])
-
-
-def _wording(fault: ErrorDetails) -> str:
-    match fault["type"]:
-        case "missing":
-            return "missing"
-        case "extra_forbidden":
-            return f"no such field, there are {', '.join(RevokeRequest.model_fields)}"
-        case "string_too_short":
-            return "empty"
-        case "string_type":
-            return "not a string"
-        case _:
-            return fault["msg"].lower()

@@ -109,6 +109,7 @@ async def a_desk(folder: Path, **changes: Any) -> AsyncIterator[Desk]:
         refusals=RefusalRing("plain"),
         inbox=journal,
         apply=apply,
+        drain=lambda: 0.0,
         now=lambda: NOW,
     )
     parts = replace(parts, **changes)

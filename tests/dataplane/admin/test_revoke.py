@@ -15,10 +15,12 @@ from tests.support.loops import eventually, on_both_loops, turns
 from tests.support.world import World
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.revocation_log import EVENT_PREFIX, member_of
+from wsgate_dataplane.admin import body as body_module
 from wsgate_dataplane.admin import revoke as module
 from wsgate_dataplane.admin.answers import AdminProblem, Fault
+from wsgate_dataplane.admin.body import BODY_BYTES_MAX, parse_body
 from wsgate_dataplane.admin.journal import RevocationJournal
-from wsgate_dataplane.admin.revoke import BODY_BYTES_MAX, RevokeRequest
+from wsgate_dataplane.admin.revoke import EXAMPLE, RevokeRequest
 from wsgate_dataplane.session.lifecycle import Phase
 
 JSON_HEADERS = {**BEARER, "Content-Type": "application/json"}
@@ -268,7 +270,7 @@ async def test_a_charset_beside_the_type_is_fine(tmp_path: Path) -> None:
 
 @on_both_loops
 async def test_a_body_that_does_not_come_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BODY_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(body_module, "BODY_SECONDS_MAX", 0.05)
     async with a_desk(tmp_path) as desk:
         headers = {"Content-Type": "application/json", "Content-Length": "15"}
         answer = await post_raw(desk.url, b'{"sub":', headers)
@@ -277,7 +279,7 @@ async def test_a_body_that_does_not_come_is_given_up(tmp_path: Path, monkeypatch
 
 @on_both_loops
 async def test_a_body_with_broken_chunks_is_given_up_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BODY_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(body_module, "BODY_SECONDS_MAX", 0.2)
     async with a_desk(tmp_path) as desk:
         headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
         answer = await post_raw(desk.url, b"", headers, b'7\r\n{"sub":\r\n', b"zz\r\n")
@@ -333,7 +335,7 @@ BODIES = st.binary() | st.builds(lambda value: json.dumps(value).encode(), st.di
 @given(BODIES)
 def test_any_body_is_understood_or_refused_by_the_one_error(body: bytes) -> None:
     try:
-        wanted = RevokeRequest.parse(body)
+        wanted = parse_body(body, RevokeRequest, EXAMPLE)
     except AdminProblem as problem:
         assert problem.fault is Fault.BODY_INVALID
         return
