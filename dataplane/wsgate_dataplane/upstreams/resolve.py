@@ -1,9 +1,9 @@
 """What a host leads to: looked up once for each connection, and only addresses that may be dialled come back."""
 
-import asyncio
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 
 from wsgate_dataplane.outcomes.refusal import Refused
@@ -16,6 +16,7 @@ from wsgate_dataplane.upstreams.destinations import (
     refusal_of,
     refusal_of_private,
 )
+from wsgate_dataplane.upstreams.lookup import Lookups
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Destinations:
     allow_cidrs: tuple[IPNetwork, ...] = ()
     """Private networks that Restricted routes may reach all the same."""
     cluster_domain: str = "cluster.local"
+    lookups: Lookups = field(default_factory=Lookups, compare=False, repr=False)
 
     @classmethod
     def in_cluster(cls, settings: Settings, environ: Mapping[str, str]) -> "Destinations":
@@ -63,14 +65,20 @@ class Reach:
         Raises Refused(UPSTREAM_NOT_PERMITTED) where the host leads to none that may be dialled, OSError and
         UnicodeError where it cannot be looked up.
         """
-        name = host if self.namespace is None else name_to_resolve(host, self.destinations.cluster_domain)
+        literal = address_of(host)
+        if literal is not None:
+            if refusal := self.refusal(literal):
+                raise Refused(Reason.UPSTREAM_NOT_PERMITTED, f"{host}: {refusal}")
+            return (str(literal),)
+        places = self.destinations
+        name = host if self.namespace is None else name_to_resolve(host, places.cluster_domain)
         # One lookup for each family, so that the canonical name belongs to the addresses beside it: a tenant
         # may turn its Service into another one's ExternalName between the questions for A and AAAA.
         is_service = self._is_own(host, name)
         families = (socket.AF_INET, socket.AF_INET6) if is_service else (socket.AF_UNSPEC,)
         allowed: list[str] = []
         refusals: list[str] = []
-        for canonical, addresses in await _look_up(name, families):
+        for canonical, addresses in await places.lookups.run(self.namespace, partial(_look_up, name, families)):
             # Not by its canonical name alone: what answers for a public name may claim any.
             is_own = self._is_own(host, canonical) and is_service
             for address in addresses:
@@ -117,16 +125,13 @@ def address_of(host: str) -> IPAddress | None:
         return None
 
 
-async def _look_up(
-    name: str, families: tuple[socket.AddressFamily, ...]
-) -> list[tuple[str, tuple[IPAddress, ...]]]:
+def _look_up(name: str, families: tuple[socket.AddressFamily, ...]) -> list[tuple[str, tuple[IPAddress, ...]]]:
     """The canonical name and the addresses of each lookup that found any; raises OSError where none did."""
-    loop = asyncio.get_running_loop()
     answers: list[tuple[str, tuple[IPAddress, ...]]] = []
     fault: tuple[int | None, str | None] = (None, "no address")
     for family in families:
         try:
-            found = await loop.getaddrinfo(
+            found = socket.getaddrinfo(
                 name, None, family=family, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME
             )
         except OSError as error:

@@ -3,18 +3,21 @@
 import asyncio
 import socket
 import ssl
+import threading
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from tests.dataplane.upstreams.upstream import ASKED, EARLY, OFFER, SHORT, rest_of, saying, serving
 from tests.support.certificates import server_context, trusting_context
-from tests.support.loops import on_both_loops
+from tests.support.loops import eventually, on_both_loops
 from tests.support.sockets import HEAD
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.upstreams.dial import Target, Upgraded, dial
+from wsgate_dataplane.upstreams.lookup import LOOKUPS_MAX
 from wsgate_dataplane.upstreams.resolve import ANYWHERE, Destinations, Reach
 
 HERE = Reach(Destinations(forbidden=frozenset({ip_address("192.0.2.3")})), None)
@@ -23,18 +26,43 @@ TENANTS = Reach(ANYWHERE, "team-a")
 
 
 class Names:
-    """Answers in place of the running loop's resolver; the last addresses of a name are repeated."""
+    """Answers in place of the C library's resolver; the last addresses of a name are repeated."""
 
     def __init__(self, *answers: list[str]) -> None:
         self._answers = list(answers)
         self.asked: list[str] = []
-        loop = asyncio.get_running_loop()
-        loop.getaddrinfo = self.getaddrinfo  # type: ignore[assignment,method-assign]  # stands in for it
+        socket.getaddrinfo = self.getaddrinfo  # type: ignore[assignment]  # stands in for it
 
-    async def getaddrinfo(self, host: str, *_: object, **__: object) -> list[tuple[int, int, int, str, object]]:
+    def getaddrinfo(self, host: str, *_: object, **__: object) -> list[tuple[int, int, int, str, object]]:
         self.asked.append(host)
         found = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, host, (address, 0)) for address in found]
+
+
+class Stuck(Names):
+    """Looks up names that begin with fast, the others not before its end."""
+
+    def __init__(self, *answer: str) -> None:
+        super().__init__(list(answer))
+        self._end = threading.Event()
+        self.stuck = 0
+
+    def getaddrinfo(self, host: str, *_: object, **__: object) -> list[tuple[int, int, int, str, object]]:
+        if not host.startswith("fast"):
+            self.stuck += 1
+            self._end.wait()
+        return super().getaddrinfo(host)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+
+
+@pytest.fixture(autouse=True)
+def _the_c_librarys_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", socket.getaddrinfo)
 
 
 async def dial_within(reach: Reach, url: str, tls: ssl.SSLContext | None = None, connect: float = 5) -> Upgraded:
@@ -88,15 +116,28 @@ async def test_an_address_that_breaks_during_tls_is_no_end_while_there_is_anothe
 
 @on_both_loops
 async def test_a_lookup_counts_as_part_of_the_connect() -> None:
-    class Slow(Names):
-        async def getaddrinfo(self, *_: object, **__: object) -> list[tuple[int, int, int, str, object]]:
-            await asyncio.sleep(60)
-            raise AssertionError("nobody waits so long")
-
-    Slow()
-    with pytest.raises(Refused) as caught:
+    with Stuck(), pytest.raises(Refused) as caught:
         await dial_within(HERE, "ws://chat.test", connect=SHORT)
     assert caught.value.reason is Reason.UPSTREAM_TIMEOUT
+
+
+@on_both_loops
+async def test_stuck_lookups_of_one_namespace_do_not_hold_up_anothers_dial() -> None:
+    places = Destinations(forbidden=HERE.destinations.forbidden)
+    async with serving(saying(HEAD)) as upstream, asyncio.TaskGroup() as tasks:
+        with Stuck("127.0.0.1") as resolver:
+            evil, bank = Reach(places, "evil"), Reach(places, "bank")
+            dials = [tasks.create_task(dial_within(evil, f"ws://slow{i}.test")) for i in range(200)]
+            await eventually(lambda: resolver.stuck == LOOKUPS_MAX)
+            # Loopback is refused for a tenant: what matters is that its name was looked up.
+            with pytest.raises(Refused, match=r"127\.0\.0\.1 is not public"):
+                await dial_within(bank, upstream.url("fast.test"))
+            for each in dials:
+                each.cancel()
+            await asyncio.wait(dials)
+            with pytest.raises(Refused, match=r"127\.0\.0\.1 is not public"):
+                await dial_within(bank, upstream.url("fast.test"))
+        assert resolver.stuck == LOOKUPS_MAX
 
 
 @pytest.mark.parametrize("host", ["nobody.invalid", "a..b"])

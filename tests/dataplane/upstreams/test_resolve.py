@@ -1,6 +1,5 @@
 """Names lead to what the route may reach, whatever the resolver says and however often it changes its mind."""
 
-import asyncio
 import socket
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
@@ -26,7 +25,7 @@ PUBLIC = "8.8.8.8"
 
 
 class Resolver:
-    """Answers in place of the running loop's; names without an answer do not exist.
+    """Answers in place of the C library's; names without an answer do not exist.
 
     A name's answer is its canonical name and the addresses.
     """
@@ -34,10 +33,9 @@ class Resolver:
     def __init__(self, answers: Mapping[str, tuple[str, Sequence[str]]]) -> None:
         self.answers = dict(answers)
         self.asked: list[str] = []
-        loop = asyncio.get_running_loop()
-        loop.getaddrinfo = self.getaddrinfo  # type: ignore[assignment,method-assign]  # stands in for it
+        socket.getaddrinfo = self.getaddrinfo  # type: ignore[assignment]  # stands in for it
 
-    async def getaddrinfo(
+    def getaddrinfo(
         self, host: str, port: object, *, family: int = 0, type: int = 0, flags: int = 0
     ) -> list[tuple[int, int, int, str, tuple[str, int]]]:
         assert (type, flags) == (socket.SOCK_STREAM, socket.AI_CANONNAME)
@@ -52,6 +50,11 @@ class Resolver:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         # As the C library does: the first entry alone bears the name.
         return [(*found[0][:3], canonical, found[0][4]), *found[1:]]
+
+
+@pytest.fixture(autouse=True)
+def _the_c_librarys_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", socket.getaddrinfo)
 
 
 async def refusal(reach: Reach, host: str) -> str:
@@ -156,10 +159,10 @@ async def test_a_public_name_that_claims_to_be_an_own_service_must_still_be_publ
 @on_both_loops
 async def test_a_service_that_changes_between_the_two_families_gains_nothing() -> None:
     class Turning(Resolver):
-        async def getaddrinfo(
+        def getaddrinfo(
             self, host: str, port: object, *, family: int = 0, type: int = 0, flags: int = 0
         ) -> list[tuple[int, int, int, str, tuple[str, int]]]:
-            found = await super().getaddrinfo(host, port, family=family, type=type, flags=flags)
+            found = super().getaddrinfo(host, port, family=family, type=type, flags=flags)
             self.answers[host] = ("redis.platform.svc.cluster.local", ["10.100.0.9", "fd00:96::9"])
             return found
 
@@ -196,6 +199,16 @@ async def test_a_name_that_nobody_knows_is_told_as_it_was_asked_for() -> None:
     Resolver({})
     with pytest.raises(OSError, match=r"chat\.team-a\.svc\.cluster\.local\.: Name or service not known"):
         await TENANTS.resolve("chat.team-a.svc")
+
+
+@on_both_loops
+async def test_a_literal_address_is_judged_without_being_looked_up() -> None:
+    resolver = Resolver({})
+    assert await ROOTS.resolve("10.1.2.3") == ("10.1.2.3",)
+    assert await TENANTS.resolve("2606:4700::1111") == ("2606:4700::1111",)
+    assert "10.1.2.3 is not public" in await refusal(TENANTS, "10.1.2.3")
+    assert "loopback" in await refusal(ROOTS, "::1")
+    assert resolver.asked == []
 
 
 @on_both_loops
