@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from wsgate_contract.route import Route, UpstreamTLS
 from wsgate_dataplane.handshake.forward import passed_headers
@@ -13,6 +14,9 @@ from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.snapshot.files import InvalidRoute, RoutesFile
 from wsgate_dataplane.upstreams.dial import Target
 from wsgate_dataplane.upstreams.resolve import ANYWHERE, Destinations
+
+CONTEXTS_MAX = 128
+"""TLS contexts that routes share, by their CA bundle: the system's takes 25 ms and 0.8 MiB to read."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,10 @@ def _targets(route: Route, destinations: Destinations) -> tuple[tuple[Target, in
 
 def upstream_context(tls: UpstreamTLS) -> ssl.SSLContext:
     """Verifies chain and name, always; raises ssl.SSLError for a bundle that is not PEM."""
+    return _context(tls.ca_bundle)
+
+
+@lru_cache(maxsize=CONTEXTS_MAX)
+def _context(ca_bundle: str | None) -> ssl.SSLContext:
     # Comments of a bundle may hold any character, but ssl takes ASCII only.
-    bundle = tls.ca_bundle and tls.ca_bundle.encode("ascii", "replace").decode("ascii")
-    return ssl.create_default_context(cadata=bundle)
+    return ssl.create_default_context(cadata=ca_bundle and ca_bundle.encode("ascii", "replace").decode("ascii"))

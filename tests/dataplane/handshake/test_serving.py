@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.certificates import authority
 from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.serving import Catalogue, Serving, build_catalogue, make_serving
 from wsgate_dataplane.settings import Settings
@@ -294,3 +295,13 @@ def test_a_ca_bundle_with_a_comment_in_any_script_is_read() -> None:
     tls = {"caBundle": f"# Zertifikat für B\n{pem}"}
     found = build_catalogue(file_of(route(upstream="wss://chat.test", upstreamTLS=tls)), Catalogue(), SETTINGS)
     assert set(found.servings) == {"shop/chat"}
+
+
+def test_routes_of_one_ca_bundle_share_a_context() -> None:
+    system, again = (serving(name=name, upstream="wss://a.test") for name in "ab")
+    bundle = authority()[1].public_bytes(serialization.Encoding.PEM).decode()
+    own, same = (serving(name=name, upstream="wss://a.test", upstreamTLS={"caBundle": bundle}) for name in "cd")
+    contexts = [each.targets[0][0].tls for each in (system, again, own, same)]
+    assert contexts[0] is contexts[1]
+    assert contexts[2] is contexts[3]
+    assert len({*contexts} - {None}) == 2
