@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-HUGE_BYTES = 2 * 1024 * 1024
+HUGE_BYTES = 256 * 1024
 
 
 class Fault(Enum):

@@ -24,7 +24,8 @@ from wsgate_dataplane.outcomes.table import Reason
 log = logging.getLogger("wsgate")
 
 FETCH_SECONDS_MAX = 5
-DOCUMENT_BYTES_MAX = 1024 * 1024
+DOCUMENT_BYTES_MAX = 256 * 1024
+"""It is read in the event loop: a larger one would hold up every session."""
 STALE_SECONDS_MAX = 3600
 """How long past their time keys are still used while the provider cannot be reached."""
 UNKNOWN_KID_COOLDOWN_SECONDS = 30

@@ -21,7 +21,7 @@ RSA_BITS_MIN = 2048
 RSA_BITS_MAX = 8192
 """A larger modulus only makes every verification slow."""
 RSA_EXPONENT_MAX = 2**32
-KEYS_MAX = 256
+KEYS_MAX = 64
 KID_LENGTH_MAX = 256
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]{1,4096}")

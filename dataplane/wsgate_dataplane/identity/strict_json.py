@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 DEPTH_MAX = 16
+BRACKETS_MAX = 4096
+"""[ and { together, also those in strings."""
 INTEGER_DIGITS_MAX = 19
 """Enough for 64 bits; longer ones cost quadratic time and mean nothing in a token."""
 
@@ -24,7 +26,10 @@ def parse_object(data: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise StrictJSONError("not UTF-8") from None
     # The brackets' number bounds the depth; only a text with many of them is looked at closely.
-    if text.count("[") + text.count("{") > DEPTH_MAX and _depth(text) > DEPTH_MAX:
+    brackets = text.count("[") + text.count("{")
+    if brackets > BRACKETS_MAX:
+        raise StrictJSONError(f"more than {BRACKETS_MAX} arrays and objects")
+    if brackets > DEPTH_MAX and _depth(text) > DEPTH_MAX:
         raise StrictJSONError(f"nested deeper than {DEPTH_MAX}")
     try:
         value = _DECODER.decode(text)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate_dataplane.identity.strict_json import DEPTH_MAX, StrictJSONError, parse_object
+from wsgate_dataplane.identity.strict_json import BRACKETS_MAX, DEPTH_MAX, StrictJSONError, parse_object
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**18), 10**18) | st.floats(allow_nan=False, allow_infinity=False)
@@ -77,7 +77,7 @@ def test_nesting_is_counted_before_it_is_parsed(opening: bytes) -> None:
         return b'{"x":' + opening * (depth - 1) + b"1" + closing * (depth - 1) + b"}"
 
     assert parse_object(nested(DEPTH_MAX))
-    for depth in (DEPTH_MAX + 1, 5_000):
+    for depth in (DEPTH_MAX + 1, BRACKETS_MAX - 1):
         with pytest.raises(StrictJSONError, match="deeper"):
             parse_object(nested(depth))
 
@@ -102,3 +102,12 @@ def test_sixteen_kibibytes_of_anything_are_refused_in_linear_time(unit: str) -> 
     with pytest.raises(StrictJSONError):
         parse_object(text)
     assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize("unit", [b"[", b"[],", b"{},"])
+def test_a_text_of_brackets_is_refused_before_it_is_looked_at_closely(unit: bytes) -> None:
+    assert parse_object(b'{"a":[' + b"[]," * (BRACKETS_MAX - 3) + b"[]]}")
+    started = time.process_time()
+    with pytest.raises(StrictJSONError, match="more than 4096 arrays and objects"):
+        parse_object(b'{"a":[' + unit * (1_048_576 // len(unit)))
+    assert time.process_time() - started < 0.1
