@@ -27,7 +27,7 @@ from wsgate_operator.settings import ClusterSettings
 from wsgate_operator.sinks.api_calls import ApiCalls
 from wsgate_operator.sinks.api_error import ApiError
 from wsgate_operator.sinks.configmap import ConfigMapSink, Written
-from wsgate_operator.sinks.events import EventSink
+from wsgate_operator.sinks.events import EventSink, News
 from wsgate_operator.sinks.lasting_fault import LastingFault
 from wsgate_operator.sinks.pods import PodsSink
 from wsgate_operator.sinks.revocation_log.connect import connect
@@ -59,6 +59,7 @@ VERIFY_CONFIGMAPS_SECONDS = 10.0
 STATUS_SECONDS = 0.5
 """Least pause between two passes over the statuses."""
 PAGES_SHUTDOWN_SECONDS = 0.5
+CONTENTS: Mapping[Kind, Content] = {"WsRoute": "routes", "TokenRevocation": "revocations"}
 STUCK_SECONDS = 180.0
 """A pass that takes longer hangs: the process is better begun anew."""
 
@@ -98,9 +99,10 @@ class Operator:
             self._marks,
             self.metrics,
         )
+        self._events = EventSink(calls, clock, instance)
         self._statuses = Statuses(
             StatusSink(calls, clock),
-            EventSink(calls, clock, instance),
+            self._events,
             self._objects.document,
             clock,
             self.metrics,
@@ -360,7 +362,16 @@ class Operator:
             await asyncio.sleep(STATUS_SECONDS)
 
     async def _tell(self) -> bool:
+        await self._tell_held()
         return await self._statuses.write(self._progress())
+
+    async def _tell_held(self) -> None:
+        """The brake's news stand with the ConfigMap that it guards: the objects are gone."""
+        news, self._rendering.held_news = self._rendering.held_news, {}
+        for kind, text in news.items():
+            name = f"{self._settings.gateway_name}-{CONTENTS[kind]}"
+            told = News("ConfigMap", self._settings.namespace, name, "", "Warning", "ObjectsMissing", "Hold", text)
+            await self._events.tell(told)
 
     def _progress(self) -> Progress:
         log, rendering, told = self._log_channel, self._rendering, self._rendering.told

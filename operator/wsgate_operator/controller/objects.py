@@ -21,13 +21,13 @@ Generations = Mapping[tuple[Kind, str], Generation]
 
 @dataclass(frozen=True)
 class Seen:
-    """One look; held: by kind and key, what has no object and stays in force; news: of the brake."""
+    """One look; held: by kind and key, what has no object and stays in force; news: of the brake, by kind."""
 
     objects: tuple[GatewayObject, ...]
     unreadable: tuple[Unreadable, ...]
     generations: Generations
     held: frozenset[tuple[Kind, str]]
-    news: tuple[str, ...]
+    news: Mapping[Kind, str]
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Objects:
         objects = tuple(each for each in self._cache.objects() if each.spec.gateway_name == self._gateway_name)
         unreadable = tuple(self._unreadable())
         held: set[tuple[Kind, str]] = set()
-        news: list[str] = []
+        news: dict[Kind, str] = {}
         for kind, known in self._known.items():
             living = {each.key for each in objects if each.kind == kind}
             living |= {each.key for each in unreadable if each.kind == kind}
@@ -74,13 +74,13 @@ class Objects:
             known.in_force = frozenset(living) | braked.kept
             held |= {(kind, key) for key in braked.kept}
             if braked.event is not None:
-                news.append(f"{kind}: {braked.event}")
+                news[kind] = braked.event
         generations: dict[tuple[Kind, str], Generation] = {}
         for each in (*objects, *unreadable):
             document = self._cache.document(each.kind, each.key)
             if document is not None:
                 generations[each.kind, each.key] = generation_of(document)
-        return Seen(objects, unreadable, generations, frozenset(held), tuple(news))
+        return Seen(objects, unreadable, generations, frozenset(held), news)
 
     def document(self, kind: Kind, key: str) -> Document | None:
         """The raw object, status included."""

@@ -28,6 +28,7 @@ from wsgate_operator.telemetry.metrics import Metrics
 from wsgate_operator.translate.capacity import STORED_BYTES_MAX, fit_routes, leave_out, lower_limits
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.translate import Translation, translate
+from wsgate_operator.translate.verdict import Kind
 
 _log = logging.getLogger("wsgate.operator")
 
@@ -79,6 +80,8 @@ class Rendering:
         self.routes_version: int | None = None
         """Of the routes as written; None: not written in this life."""
         self.routes_fault = ""
+        self.held_news: dict[Kind, str] = {}
+        """Of the brake, by kind; whoever tells it takes it away."""
 
     def restore(self, routes: RenderedDocument | None, revocations: RenderedDocument | None) -> None:
         """Begin with what a former life had in force: a faulty edit meanwhile is no outage."""
@@ -210,8 +213,9 @@ class Rendering:
             self.note_restored(written)
 
     def _tell_held(self, seen: Seen) -> None:
-        for text in seen.news:
-            _log.warning("objects-held", extra={"fields": {"detail": text}})
+        for kind, text in seen.news.items():
+            _log.warning("objects-held", extra={"fields": {"kind": kind, "detail": text}})
+        self.held_news |= seen.news
         for kind in KINDS:
             held = sum(1 for each, _ in seen.held if each == kind)
             self._metrics.held_objects.labels(kind).set(held)

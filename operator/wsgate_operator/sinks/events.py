@@ -1,4 +1,4 @@
-"""Kubernetes Events on custom resources: news only, repeats as a series, never beyond a namespace's share."""
+"""Kubernetes Events on our objects: news only, repeats as a series, never beyond a namespace's share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,9 +25,12 @@ NAMESPACES_MAX = 1_000
 
 @dataclass(frozen=True)
 class News:
-    """What to tell about an object: reason in one word, action what the operator did, note in words."""
+    """What to tell about an object: reason in one word, action what the operator did, note in words.
 
-    kind: Literal["WsRoute", "TokenRevocation"]
+    uid: empty where it is not known.
+    """
+
+    kind: Literal["WsRoute", "TokenRevocation", "ConfigMap"]
     namespace: str
     name: str
     uid: str
@@ -74,9 +77,10 @@ class EventSink:
 
         What comes again within REPEAT_SECONDS is only counted.
         """
-        if self._latest.get(news.uid) == news:
+        about = news.uid or f"{news.kind} {news.namespace}/{news.name}"
+        if self._latest.get(about) == news:
             return False
-        self._latest.put(news.uid, news)
+        self._latest.put(about, news)
         now = self._clock()
         series = self._series.get(news)
         if series is not None and now - series.written_at < REPEAT_SECONDS:
@@ -129,11 +133,11 @@ class EventSink:
             "action": news.action,
             "note": _shortened(news.note),
             "regarding": {
-                "apiVersion": API_VERSION,
+                "apiVersion": "v1" if news.kind == "ConfigMap" else API_VERSION,
                 "kind": news.kind,
                 "namespace": news.namespace,
                 "name": news.name,
-                "uid": news.uid,
+                **({"uid": news.uid} if news.uid else {}),
             },
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance,

@@ -365,6 +365,11 @@ def test_a_fault_of_the_api_server_is_told_once_tried_slowly_and_passes(
     play(scenario)
 
 
+def noted(cluster: Cluster, name: str) -> dict[str, str]:
+    """The notes of the Events on an object, by reason."""
+    return {each["reason"]: each["note"] for each in cluster.told() if each["regarding"]["name"] == name}
+
+
 def test_what_vanishes_in_bulk_is_held_and_told_and_let_go_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,6 +385,8 @@ def test_what_vanishes_in_bulk_is_held_and_told_and_let_go_later(
             await cluster.lose("WsRoute", names[:12])
             await eventually(lambda: bool(life.fields("objects-held")), "it is told")
             assert "12 of 20" in life.fields("objects-held")[0]["detail"]
+            await eventually(lambda: "ObjectsMissing" in noted(cluster, "wsgate-routes"), "an Event tells it too")
+            assert "12 of 20" in noted(cluster, "wsgate-routes")["ObjectsMissing"]
             assert cluster.served() == names
             assert life.metric("held_objects", kind="WsRoute") == 12
             await cluster.objects.delete("WsRoute", names[12])

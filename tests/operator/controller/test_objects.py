@@ -74,16 +74,16 @@ def test_12_of_20_that_vanish_in_one_list_are_held_and_told_and_let_go_after_300
     house.listed(*names(8))
     seen = house.objects.look()
     assert len(seen.held) == 12
-    assert seen.news == (
-        "WsRoute: 12 of 20 objects are missing from a listing without having been deleted one by one; "
+    assert seen.news == {
+        "WsRoute": "12 of 20 objects are missing from a listing without having been deleted one by one; "
         "they stay in force for 300 seconds",
-    )
+    }
     assert house.objects.release_at == house.clock.now + HOLD_SECONDS
     house.clock.now += HOLD_SECONDS - 1
     assert len(house.held()) == 12
     house.clock.now += 1
     seen = house.objects.look()
-    assert seen.held == frozenset() and "have not come back" in seen.news[0]
+    assert seen.held == frozenset() and "have not come back" in seen.news["WsRoute"]
     assert house.objects.release_at is None
 
 
@@ -94,7 +94,7 @@ def test_deletions_that_the_watch_tells_pass_at_once_however_many() -> None:
     for name in names(12):
         house.delete(name)
     seen = house.objects.look()
-    assert (seen.held, seen.news, len(seen.objects)) == (frozenset(), (), 8)
+    assert (seen.held, seen.news, len(seen.objects)) == (frozenset(), {}, 8)
 
 
 def test_a_deletion_passes_while_others_are_held() -> None:
@@ -116,7 +116,7 @@ def test_what_is_held_and_comes_back_is_held_no_longer() -> None:
     house.objects.look()
     house.listed(*names(20))
     seen = house.objects.look()
-    assert (seen.held, seen.news, len(seen.objects)) == (frozenset(), (), 20)
+    assert (seen.held, seen.news, len(seen.objects)) == (frozenset(), {}, 20)
 
 
 def test_a_few_that_vanish_are_simply_gone() -> None:

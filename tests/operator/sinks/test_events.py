@@ -156,3 +156,17 @@ def test_a_failure_is_logged_once_and_raised_never(caplog: pytest.LogCaptureFixt
 
     run(scenario)
     assert [record.message for record in caplog.records] == ["events not written"]
+
+
+def test_news_of_a_config_map_stand_with_it_and_need_no_uid() -> None:
+    about = replace(CONFLICT, kind="ConfigMap", namespace="wsgate-system", name="wsgate-routes", uid="")
+
+    async def scenario(_: ApiServer, sink: EventSink, __: list[float]) -> None:
+        assert await sink.tell(about)
+        assert not await sink.tell(about)
+        assert await sink.tell(replace(about, name="wsgate-revocations"))
+
+    first, second = events(run(scenario))
+    regarding = {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "wsgate-system"}
+    assert first["regarding"] == {**regarding, "name": "wsgate-routes"}
+    assert second["regarding"] == {**regarding, "name": "wsgate-revocations"}
