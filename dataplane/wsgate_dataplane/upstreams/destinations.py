@@ -32,12 +32,12 @@ def refusal_of(
     address: IPAddress,
     *,
     own_addresses: Collection[IPAddress],
-    forbidden: Collection[IPAddress],
+    forbidden: Collection[IPNetwork],
     is_loopback_allowed: bool,
 ) -> str | None:
     """Why the address must not be dialled, or None.
 
-    own_addresses: the pod's, where dialling would lead back here; forbidden: others, such as the API server's.
+    own_addresses: the pod's, where dialling would lead back here; forbidden: networks, such as the API server's.
     """
     for form in _forms_of(address):
         reason = _reason(form, own_addresses, forbidden, is_loopback_allowed=is_loopback_allowed)
@@ -72,7 +72,7 @@ def name_to_resolve(host: str, cluster_domain: str | None) -> str:
 def _reason(
     form: IPAddress,
     own_addresses: Collection[IPAddress],
-    forbidden: Collection[IPAddress],
+    forbidden: Collection[IPNetwork],
     *,
     is_loopback_allowed: bool,
 ) -> str | None:
@@ -88,8 +88,8 @@ def _reason(
         return "a cloud's metadata address"
     if form in own_addresses:
         return "the gateway's own address"
-    if form in forbidden:
-        return "an address of the cluster's control plane"
+    if any(form in network for network in forbidden):
+        return "an address of the cluster's control plane or in WSGATE_DENY_CIDRS"
     return None
 
 

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
@@ -25,7 +25,7 @@ class Destinations:
 
     is_loopback_allowed: bool = True
     own_addresses: frozenset[IPAddress] = frozenset()
-    forbidden: frozenset[IPAddress] = frozenset()
+    forbidden: tuple[IPNetwork, ...] = ()
     allow_cidrs: tuple[IPNetwork, ...] = ()
     """Private networks that Restricted routes may reach all the same."""
     cluster_domain: str = "cluster.local"
@@ -35,10 +35,11 @@ class Destinations:
     def in_cluster(cls, settings: Settings, environ: Mapping[str, str]) -> "Destinations":
         """Those of a pod; environ has the API server's address, as Kubernetes gives it to every container."""
         api_server = address_of(environ.get("KUBERNETES_SERVICE_HOST", ""))
+        control_plane = () if api_server is None else (ip_network(api_server),)
         return cls(
             is_loopback_allowed=False,
             own_addresses=frozenset(settings.wsgate_pod_ip),
-            forbidden=frozenset() if api_server is None else frozenset({api_server}),
+            forbidden=(*(settings.wsgate_deny_cidrs or ()), *control_plane),
             allow_cidrs=settings.wsgate_allow_cidrs or (),
             cluster_domain=settings.wsgate_cluster_domain,
         )

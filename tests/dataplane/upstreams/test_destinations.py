@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from wsgate_dataplane.upstreams.destinations import name_to_resolve, refusal_of, refusal_of_private
 
 OWN = frozenset({ip_address("10.244.0.7"), ip_address("fd00:10::7")})
-API_SERVER = frozenset({ip_address("10.96.0.1"), ip_address("203.0.113.9")})
+API_SERVER = (ip_network("10.96.0.1"), ip_network("203.0.113.9"))
 
 FORMS = (
     "::ffff:{v4}",
@@ -63,8 +63,8 @@ def embedded(form: str, v4: IPv4Address) -> str:
         ("168.63.129.16", "a cloud's metadata address"),
         ("10.244.0.7", "the gateway's own address"),
         ("fd00:10::7", "the gateway's own address"),
-        ("10.96.0.1", "an address of the cluster's control plane"),
-        ("203.0.113.9", "an address of the cluster's control plane"),
+        ("10.96.0.1", "an address of the cluster's control plane or in WSGATE_DENY_CIDRS"),
+        ("203.0.113.9", "an address of the cluster's control plane or in WSGATE_DENY_CIDRS"),
     ],
 )
 def test_an_address_that_no_route_may_reach_is_refused(text: str, says: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 import threading
-from ipaddress import ip_address
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +20,7 @@ from wsgate_dataplane.upstreams.dial import Target, Upgraded, dial
 from wsgate_dataplane.upstreams.lookup import LOOKUPS_MAX
 from wsgate_dataplane.upstreams.resolve import ANYWHERE, Destinations, Reach
 
-HERE = Reach(Destinations(forbidden=frozenset({ip_address("192.0.2.3")})), None)
+HERE = Reach(Destinations(forbidden=(ip_network("192.0.2.3"),)), None)
 """Checks every address; 192.0.2.3 is forbidden."""
 TENANTS = Reach(ANYWHERE, "team-a")
 

@@ -15,6 +15,7 @@ from wsgate_dataplane.upstreams.resolve import ANYWHERE, Destinations, Reach, ad
 ENVIRON = {
     "WSGATE_POD_IP": "10.244.0.7,2606:4700::7",
     "WSGATE_ALLOW_CIDRS": "10.20.0.0/16, 127.0.0.0/8",
+    "WSGATE_DENY_CIDRS": "10.99.0.0/16",
     "KUBERNETES_SERVICE_HOST": "10.96.0.1",
 }
 CLUSTER = Destinations.in_cluster(Settings.load(ENVIRON), ENVIRON)
@@ -229,11 +230,19 @@ def test_only_where_nothing_is_forbidden_there_is_nothing_to_check() -> None:
     assert Destinations(is_loopback_allowed=False).reach_of(None) is not None
 
 
+@on_both_loops
+async def test_a_service_of_ones_own_whose_endpoints_lie_in_a_denied_network_is_not_reached() -> None:
+    Resolver({f"{OWN}.": (f"{OWN}.", ["10.99.0.6"])})
+    for reach in (TENANTS, ROOTS):
+        assert "WSGATE_DENY_CIDRS" in await refusal(reach, "10.99.0.6")
+    assert "WSGATE_DENY_CIDRS" in await refusal(TENANTS, OWN)
+
+
 def test_a_pods_surroundings_are_read_from_its_environment() -> None:
     assert CLUSTER == Destinations(
         is_loopback_allowed=False,
         own_addresses=frozenset(map(ip_address, ("10.244.0.7", "2606:4700::7"))),
-        forbidden=frozenset({ip_address("10.96.0.1")}),
+        forbidden=(ip_network("10.99.0.0/16"), ip_network("10.96.0.1")),
         allow_cidrs=(ip_network("10.20.0.0/16"), ip_network("127.0.0.0/8")),
         cluster_domain="cluster.local",
     )
