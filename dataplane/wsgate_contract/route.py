@@ -14,7 +14,7 @@ UPSTREAM_PATTERN = (
 )
 HTTP_URL_PATTERN = r"^https?://[^\s#]+$"
 ORIGIN_PATTERN = r"^(https?://[^\s/?#]+|\*\.[a-z0-9.-]+)$"
-CLAIM_PATTERN = r'^("[^"]+"|[^".:/\s]+)(\.("[^"]+"|[^".:/\s]+))*$'
+CLAIM_PATTERN = r'^("[^"]+"|[^".:/\s]+)(\.("[^"]+"|[^".:/\s]+)){0,7}$'
 HEADER_PATTERN = r"^[A-Za-z][A-Za-z0-9-]*$"
 SECRET_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 

@@ -38,6 +38,12 @@ def test_outside_names_are_those_of_the_custom_resource() -> None:
     assert record.to_document() == {"id": "a", "sessionID": "s", "tokenSHA256": "t", "issuedBefore": 1}
 
 
+def test_a_claims_path_has_at_most_eight_segments() -> None:
+    assert ClaimMatch(claim='a."b.c"' + ".d" * 6, value="x")
+    with pytest.raises(ValidationError):
+        ClaimMatch(claim='a."b.c"' + ".d" * 7, value="x")
+
+
 def test_an_unknown_matcher_is_refused() -> None:
     # Ignored, it would make the record match more than it says, or nothing.
     with pytest.raises(ValidationError):

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from wsgate_contract.route import HOSTNAME_PATTERN, PREFIX_PATTERN, UPSTREAM_PATTERN, Route, RoutePolicy
+from wsgate_contract.route import (
+    CLAIM_PATTERN,
+    HOSTNAME_PATTERN,
+    PREFIX_PATTERN,
+    UPSTREAM_PATTERN,
+    Route,
+    RoutePolicy,
+)
 
 BASE = {"namespace": "default", "name": "chat", "prefix": "/chat"}
 
@@ -29,6 +36,7 @@ BASE = {"namespace": "default", "name": "chat", "prefix": "/chat"}
         },
         {"upstream": "ws://a", "auth": {"providers": [{"issuer": "i", "audiences": []}]}},
         {"upstream": "ws://a", "unknown": 1},
+        {"upstream": "ws://a", "auth": {"claims": [{"claim": "a.b.c.d.e.f.g.h.i", "anyOf": ["x"]}]}},
         {"upstream": "ws://a", "timeouts": {"connectSeconds": 61}},
         {"upstream": "ws://a", "timeouts": {"handshakeSeconds": 61}},
         {"upstream": "ws://a", "timeouts": {"writeSeconds": 61}},
@@ -76,5 +84,5 @@ def test_every_field_has_words_for_its_meaning() -> None:
 
 def test_patterns_work_in_the_api_servers_dialect_too() -> None:
     # RE2 knows neither lookaround nor backreferences.
-    for pattern in (PREFIX_PATTERN, UPSTREAM_PATTERN, HOSTNAME_PATTERN):
+    for pattern in (PREFIX_PATTERN, UPSTREAM_PATTERN, HOSTNAME_PATTERN, CLAIM_PATTERN):
         assert not re.search(r"\(\?[=!<]|\\[1-9]", pattern)

@@ -13,6 +13,8 @@ TIME_MAX = 2**53
 STRING_LENGTH_MAX = 1024
 ISSUER_LENGTH_MAX = 2048
 AUDIENCES_MAX = 256
+SEGMENTS_MAX = 8
+"""Of a claim's path; the contract's pattern says it too."""
 
 
 class Claims(NamedTuple):
@@ -95,6 +97,11 @@ def claim_values(payload: Mapping[str, Any], path: str) -> tuple[str, ...]:
         if not isinstance(value, Mapping) or segment not in value:
             return ()
         value = value[segment]
+    return texts_of(value)
+
+
+def texts_of(value: object) -> tuple[str, ...]:
+    """A claim as text, see claim_values."""
     elements = value if isinstance(value, list) else [value]
     return tuple(text for each in elements if (text := _text(each)) is not None)
 
@@ -124,7 +131,7 @@ def claim_path(path: str) -> tuple[str, ...]:
             rest = dot + after
             if '"' in segment:
                 return (path,)
-        if not segment:
+        if not segment or len(segments) == SEGMENTS_MAX:
             return (path,)
         segments.append(segment)
         if not rest:

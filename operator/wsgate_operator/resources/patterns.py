@@ -91,8 +91,11 @@ _ADVICE: Mapping[str, tuple[str, Mend]] = {
         _fixed("use lower case letters, digits and dashes, a letter or digit first and last"),
     ),
     route.CLAIM_PATTERN: (
-        "a dotted path such as realm_access.roles",
-        _fixed('put a segment with dots, colons or slashes in double quotes: "https://example.com/roles"'),
+        "a dotted path of at most 8 segments such as realm_access.roles",
+        _fixed(
+            "use at most 8 segments, each with dots, colons or slashes in double quotes: "
+            '"https://example.com/roles"'
+        ),
     ),
     metadata.DATE_TIME_PATTERN: (
         "an RFC 3339 date and time such as 2026-01-31T18:00:00Z",

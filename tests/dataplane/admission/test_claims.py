@@ -80,6 +80,7 @@ PAYLOAD = {
     "level": 3,
     "ratio": 0.5,
     "nothing": None,
+    "long": {"x": {"x": {"x": {"x": {"x": {"x": {"x": "far"}}}}}}},
 }
 
 
@@ -99,6 +100,8 @@ PAYLOAD = {
         ("sub.roles", ()),
         ("nested.a.b.c", ()),
         ("realm_access.roles.x", ()),
+        ("long" + ".x" * 7, ("far",)),
+        ("long" + ".x" * 8, ()),
         ("", ()),
         (".", ()),
         ("sub.", ()),
@@ -112,7 +115,11 @@ def test_a_path_leads_to_its_values_as_text_or_to_none(path: str, values: tuple[
     assert claim_values(PAYLOAD, path) == values
 
 
-@given(st.lists(st.text(alphabet='ab."', min_size=1, max_size=4).filter(lambda s: '"' not in s), min_size=1))
+@given(
+    st.lists(
+        st.text(alphabet='ab."', min_size=1, max_size=4).filter(lambda s: '"' not in s), min_size=1, max_size=8
+    )
+)
 def test_every_name_without_quotes_can_be_reached_by_quoting(names: list[str]) -> None:
     assert claim_path(".".join(f'"{name}"' for name in names)) == tuple(names)
 

@@ -35,6 +35,12 @@ from wsgate_operator.resources.patterns import advise
             "https://a/",
             "write scheme, host and port only, without a path or a trailing slash",
         ),
+        (
+            route.CLAIM_PATTERN,
+            "a.b.c.d.e.f.g.h.i",
+            "use at most 8 segments, each with dots, colons or slashes in double quotes: "
+            '"https://example.com/roles"',
+        ),
         (tokenrevocation.SHA256_PATTERN, "AB", "write it in lower case"),
         (tokenrevocation.SHA256_PATTERN, "ab", "printf %s HEADER.PAYLOAD | sha256sum prints it"),
         (metadata.DATE_TIME_PATTERN, "yesterday", "write date, T, time and Z or an offset"),
