@@ -12,7 +12,8 @@ from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
 from wsgate_dataplane.registry.session import Arrival, Session
 from wsgate_dataplane.relay.engine import Closed, Engine
 from wsgate_dataplane.relay.timer import DeadlineTimer
-from wsgate_dataplane.revocation.matching import Identity, is_in_force, matches
+from wsgate_dataplane.revocation.claim_index import ClaimIndex
+from wsgate_dataplane.revocation.matching import Identity, claims_of, is_in_force, matches
 from wsgate_dataplane.session.index import Index
 from wsgate_dataplane.session.lifecycle import ClosedBy, Ended, Phase
 from wsgate_dataplane.session.pace import pace
@@ -32,7 +33,7 @@ LIVE = (Phase.PENDING, Phase.OPEN)
 
 
 class Registry:
-    """Registered sessions by jti, subject, sid and token.
+    """Registered sessions by jti, subject, sid, token and namespace.
 
     random gives floats in [0, 1).
     """
@@ -57,6 +58,7 @@ class Registry:
         self._sessions: dict[int, Session] = {}
         self._by_jti, self._by_subject = Index[str, Session](), Index[str, Session]()
         self._by_session_id, self._by_token = Index[str, Session](), Index[str, Session]()
+        self._by_namespace = Index[str, Session]()
         self._ages = DeadlineTimer[int](loop, self._on_age)
         self._age_ends: dict[int, tuple[float, Reason]] = {}
         self._closings = DeadlineTimer[int](loop, self._on_closing)
@@ -108,14 +110,11 @@ class Registry:
     def revoke(self, records: Iterable[RevocationRecord], now: float) -> int:
         """End every session that one of the records touches; returns how many. now in Unix seconds."""
         count = 0
-        for record in records:
-            if not is_in_force(record, now):
-                continue
-            for session in self._candidates(record):
-                if session.life.phase in LIVE and matches(record, session.identity):
-                    self.end(session, Reason.TOKEN_REVOKED, record.id)
-                    self._metrics.revocations.inc()
-                    count += 1
+        for record, session in self._candidates([each for each in records if is_in_force(each, now)]):
+            if session.life.phase in LIVE and matches(record, session.identity):
+                self.end(session, Reason.TOKEN_REVOKED, record.id)
+                self._metrics.revocations.inc()
+                count += 1
         return count
 
     def close_paced(self, sessions: Iterable[Session], reason: Reason, within_seconds: float) -> None:
@@ -204,7 +203,26 @@ class Registry:
         }
         log.log(self._levels[ended.reason], "session ended", extra={"fields": fields})
 
-    def _candidates(self, record: RevocationRecord) -> Iterable[Session]:
+    def _candidates(self, records: Iterable[RevocationRecord]) -> Iterator[tuple[RevocationRecord, Session]]:
+        """Records with the sessions that they may touch."""
+        by_claim: dict[str | None, ClaimIndex[RevocationRecord]] = {}
+        for record in records:
+            indexed = self._indexed(record)
+            if indexed is None and record.claim is not None:
+                by_claim.setdefault(record.namespace, ClaimIndex()).add(record.claim, record)
+                continue
+            for session in self._of(record.namespace) if indexed is None else indexed:
+                yield record, session
+        # A session's claims are looked through once for all these records.
+        for namespace, claims in by_claim.items():
+            for session in self._of(namespace):
+                for record in claims.find(claims_of(session.identity.payload)):
+                    yield record, session
+
+    def _of(self, namespace: str | None) -> Iterable[Session]:
+        return tuple(self._sessions.values()) if namespace is None else self._by_namespace.get(namespace)
+
+    def _indexed(self, record: RevocationRecord) -> Iterable[Session] | None:
         asked = (
             (self._by_token, record.token_sha256),
             (self._by_jti, record.jti),
@@ -214,7 +232,7 @@ class Registry:
         for index, key in asked:
             if key is not None:
                 return index.get(key)
-        return tuple(self._sessions.values())
+        return None
 
     def _keys(self, identity: Identity) -> tuple[tuple[Index[str, Session], str | None], ...]:
         return (
@@ -222,6 +240,7 @@ class Registry:
             (self._by_subject, identity.subject),
             (self._by_session_id, identity.session_id),
             (self._by_token, identity.token_sha256),
+            (self._by_namespace, identity.namespace),
         )
 
     def _forget(self, session: Session) -> None:

@@ -48,7 +48,7 @@ def matches(record: RevocationRecord, identity: Identity) -> bool:
     if record.issued_before is not None and not _is_older(identity.issued_at, record.issued_before):
         return False
     if record.claim is not None:
-        return record.claim.value in claim_values(_claims(identity.payload), record.claim.claim)
+        return record.claim.value in claim_values(claims_of(identity.payload), record.claim.claim)
     has_matcher = any(wanted is not None for wanted, _ in asked[:4])
     return has_matcher or (record.issuer is not None and record.issued_before is not None)
 
@@ -59,7 +59,8 @@ def _is_older(issued_at: int | None, issued_before: int) -> bool:
 
 
 @functools.lru_cache(maxsize=64)
-def _claims(payload: bytes) -> Mapping[str, Any]:
+def claims_of(payload: bytes) -> Mapping[str, Any]:
+    """What an Identity's payload says."""
     if not payload:
         return {}
     claims: Mapping[str, Any] = json.loads(base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)))

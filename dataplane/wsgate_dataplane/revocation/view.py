@@ -6,7 +6,8 @@ from typing import Literal, get_args
 
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.revocation_log import LogEntryError, member_of, record_of_member
-from wsgate_dataplane.revocation.matching import Identity, is_in_force, matches
+from wsgate_dataplane.revocation.claim_index import ClaimIndex
+from wsgate_dataplane.revocation.matching import Identity, claims_of, is_in_force, matches
 from wsgate_dataplane.session.index import Index
 
 Channel = Literal["redis", "inbox", "file"]
@@ -35,6 +36,10 @@ class RevocationView:
         """Of each member, as bits."""
         self._index = Index[int, str]()
         """Members by the hash of scope and matcher: a collision finds too many, and matches() tells."""
+        self._by_claim: dict[str | None, ClaimIndex[str]] = {}
+        """By namespace, members that only a claim narrows."""
+        self._records: dict[str, RevocationRecord] = {}
+        """Of those members: a session may have many, which would take long to read."""
         self._unindexed: dict[str | None, dict[str, RevocationRecord]] = {}
         """By namespace, those that no index can find."""
         self._counts = dict.fromkeys(CHANNELS, 0)
@@ -132,21 +137,31 @@ class RevocationView:
         for namespace in (None, identity.namespace):
             for matcher in _matchers(identity):
                 yield from map(record_of_member, self._index.get(_key(namespace, matcher)))
+            if by_claim := self._by_claim.get(namespace):
+                yield from map(self._records.__getitem__, by_claim.find(claims_of(identity.payload)))
             yield from self._unindexed.get(namespace, {}).values()
 
     def _enter(self, member: str, record: RevocationRecord) -> None:
-        matcher = next(_matchers(record), None)
-        if matcher is None:
-            self._unindexed.setdefault(record.namespace, {})[member] = record
-            return
-        self._index.add(_key(record.namespace, matcher), member)
+        matcher, namespace = next(_matchers(record), None), record.namespace
+        if matcher is not None:
+            self._index.add(_key(namespace, matcher), member)
+        elif record.claim is not None:
+            self._by_claim.setdefault(namespace, ClaimIndex()).add(record.claim, member)
+            self._records[member] = record
+        else:
+            self._unindexed.setdefault(namespace, {})[member] = record
 
     def _leave(self, member: str, record: RevocationRecord) -> None:
-        matcher = next(_matchers(record), None)
-        if matcher is None:
-            del self._unindexed[record.namespace][member]
-            return
-        self._index.discard(_key(record.namespace, matcher), member)
+        matcher, namespace = next(_matchers(record), None), record.namespace
+        if matcher is not None:
+            self._index.discard(_key(namespace, matcher), member)
+        elif record.claim is not None:
+            del self._records[member]
+            self._by_claim[namespace].discard(record.claim, member)
+            if not self._by_claim[namespace]:
+                del self._by_claim[namespace]
+        else:
+            del self._unindexed[namespace][member]
 
 
 _BITS: dict[Channel, int] = {channel: 1 << index for index, channel in enumerate(CHANNELS)}

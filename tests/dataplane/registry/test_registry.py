@@ -1,9 +1,12 @@
 """Sessions are found by what a revocation names, end once, and leave nothing behind."""
 
 import asyncio
+import base64
 import gc
 import hashlib
 import os
+import random
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,10 +15,16 @@ import pytest
 
 from tests.support.loops import on_both_loops
 from tests.support.world import World, eventually
+from wsgate_contract.revocation import ClaimMatch, RevocationRecord
+from wsgate_contract.route import Route
 from wsgate_dataplane.outcomes.table import Reason
-from wsgate_dataplane.registry.session import Session
+from wsgate_dataplane.registry.registry import Registry
+from wsgate_dataplane.registry.session import Arrival, Session
+from wsgate_dataplane.relay.asyncio_engine import AsyncioEngine
 from wsgate_dataplane.relay.end import End
 from wsgate_dataplane.relay.tunnel import Tunnel
+from wsgate_dataplane.revocation.matching import Identity
+from wsgate_dataplane.telemetry.metrics import Metrics
 
 
 @pytest.mark.parametrize(
@@ -171,3 +180,33 @@ async def test_a_session_that_is_drained_already_is_neither_hurried_nor_spared(t
         await asyncio.wait_for(client.wait_closed(), 5)
         ends = await world.ended()
     assert ends[0]["reason"] == "route-changed"
+
+
+@on_both_loops
+async def test_a_tenants_records_are_compared_with_its_own_sessions_alone() -> None:
+    loop = asyncio.get_running_loop()
+    registry = Registry(loop, AsyncioEngine(loop), Metrics(), "none", random.random)
+    payloads = {name: base64.urlsafe_b64encode(b'{"role":"%s"}' % name.encode()) for name in ("a", "b")}
+
+    def register(namespace: str, role: str = "a") -> Session:
+        route = Route(namespace=namespace, name="r", prefix="/", upstream="ws://a.b")
+        return registry.register(route, Identity(namespace, payload=payloads[role]), Arrival("x", "y"))
+
+    for _ in range(5_000):
+        register("bank")
+    own = [register("evil", role) for role in "ab"]
+    records = [
+        RevocationRecord(id=f"evil/{i}", namespace="evil", claim=ClaimMatch(claim=f"x{i}", value="a"))
+        for i in range(200)
+    ]
+    records.append(RevocationRecord(id="evil/role", namespace="evil", claim=ClaimMatch(claim="role", value="a")))
+    started = time.process_time()
+    assert registry.revoke(records, time.time()) == 1
+    assert time.process_time() - started < 0.05
+    assert [session.life.refusal for session in own] == [Reason.TOKEN_REVOKED, None]
+    everybodys = RevocationRecord(id="root/role", claim=ClaimMatch(claim="role", value="a"))
+    assert registry.revoke([everybodys], time.time()) == 5_000
+    for session in registry:
+        registry.withdraw(session)
+    assert not len(registry) and not len(registry._by_namespace)
+    registry.stop()
