@@ -86,13 +86,15 @@ def build_catalogue(
 
 
 def _may_stand_in(old: Serving, invalid: InvalidRoute) -> bool:
-    """A form from before the route was Restricted may lead to where it must not lead any more."""
-    return old.route.destinations == "Restricted" or invalid.document.get("destinations") != "Restricted"
+    """A form from before the platform's rules held may lead to, or serve, what it must not any more."""
+    document = invalid.document
+    is_as_restricted = old.route.destinations == "Restricted" or document.get("destinations") != "Restricted"
+    return is_as_restricted and (old.route.yields or document.get("yields") is not True)
 
 
 def _placeholder(invalid: InvalidRoute) -> Route | None:
     """Enough of an unreadable route to keep its address from falling to a shorter prefix."""
-    kept = ("namespace", "name", "hostnames", "prefix")
+    kept = ("namespace", "name", "hostnames", "prefix", "yields")
     document = {key: invalid.document[key] for key in kept if key in invalid.document}
     document["upstream"] = "ws://unreadable.invalid"
     for found in (document, {**document, "hostnames": []}):

@@ -180,6 +180,19 @@ def test_an_unreadable_route_without_a_good_form_keeps_its_address_from_a_shorte
     assert catalogue.table.match("any.test", "/other") == wide
 
 
+def test_an_unreadable_route_that_yields_keeps_no_form_that_did_not_and_takes_no_named_host() -> None:
+    named = route(name="named", namespace="bank", prefix="/", hostnames=["bank.test"])
+    before = build_catalogue(file_of(route(), named), Catalogue(), SETTINGS)
+    after = build_catalogue(file_of(named, invalid=(unreadable(yields=True),)), before, SETTINGS)
+    assert "shop/chat" not in after.servings
+    assert after.table.match("bank.test", "/chat") == named
+    found = after.table.match("any.test", "/chat")
+    assert found is not None and found.key == "shop/chat"
+    good = build_catalogue(file_of(route(yields=True)), Catalogue(), SETTINGS)
+    again = build_catalogue(file_of(invalid=(unreadable(yields=True),)), good, SETTINGS)
+    assert "shop/chat" in again.servings
+
+
 def test_an_unreadable_route_that_became_readable_is_served() -> None:
     before = build_catalogue(file_of(invalid=(unreadable(),)), Catalogue(), SETTINGS)
     after = build_catalogue(file_of(route()), before, SETTINGS)
