@@ -16,8 +16,6 @@ from wsgate_dataplane.admin.revoke import Revoke
 
 log = logging.getLogger("wsgate")
 audit = logging.getLogger("wsgate.audit")
-audit.setLevel(logging.INFO)
-"""Who did what is told whatever the log level is."""
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "wsgate"}
 """Of every answer: they hold identities."""
@@ -27,6 +25,8 @@ PATH_CHARACTERS_MAX = 200
 
 def make_api(parts: AdminParts) -> web.Application:
     """The application to be put below /admin/."""
+    # Who did what is told whatever the level of the other lines is.
+    audit.setLevel(logging.INFO)
     listings = Listings(parts)
     app = web.Application(middlewares=[_border(parts)])
     app.router.add_get("/sessions", listings.sessions)

@@ -2,6 +2,7 @@
 
 from collections.abc import Container
 
+from wsgate_contract.headers import is_reserved, plain
 from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.request import Headers, Request, WebSocketOffer
 from wsgate_dataplane.identity.sources import real_subprotocols, strip_cookie
@@ -12,16 +13,6 @@ from wsgate_dataplane.upstreams.dial import Target
 
 PASSED = ("origin", "user-agent", "accept-language", "traceparent", "tracestate")
 """Headers that go upstream as they are; everything else must be named by the route."""
-
-NEVER_PASSED = frozenset(
-    {
-        "host", "connection", "upgrade", "keep-alive", "te", "trailer", "transfer-encoding", "content-length",
-        "proxy-authorization", "proxy-connection", "authorization", "cookie", "x-request-id", "forwarded",
-        "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-user-roles",
-        "via",
-    }
-)  # fmt: skip
-"""What a route's requestHeaders cannot bring back: hop-by-hop, or said by the gateway itself."""
 
 VIA_NAME = "wsgate"
 FORWARDED_MAX = 4
@@ -51,12 +42,14 @@ def upstream_headers(
     offer: WebSocketOffer,
     cookie_name: str | None,
     passed: Container[str],
+    identity: Headers = (),
     *,
     is_checked: bool,
 ) -> Headers:
     """An allowlist with what passed_headers says; the cookie of that name stays out (see Admitted.token_cookie).
 
-    is_checked: an Authorization header is what the gateway has checked, or the route asks for nothing.
+    identity: what the token says, see identity_headers; is_checked: an Authorization header is what the gateway
+    has checked, or the route asks for nothing.
     """
     sent = upstream_offer(route, offer)
     host = request.one("host") or ""
@@ -76,6 +69,7 @@ def upstream_headers(
         headers.append(("Sec-WebSocket-Protocol", ", ".join(sent.subprotocols)))
     if sent.extensions:
         headers.append(("Sec-WebSocket-Extensions", ", ".join(sent.extensions)))
+    headers += identity
     authorization = is_checked and route.auth.forward.authorization == "Forward"
     for name, value in request.headers:
         lowered = name.lower()
@@ -100,7 +94,8 @@ def passed_headers(route: Route) -> frozenset[str]:
 
 
 def _may_pass(name: str) -> bool:
-    return name.replace("_", "-") not in NEVER_PASSED and not name.startswith("sec-websocket-")
+    # Upstreams believe the roles' usual header whatever this route calls its own.
+    return not is_reserved(name) and plain(name) != "x-user-roles"
 
 
 def switching_protocols(route: Route, offer: WebSocketOffer, answer: Answer, request_id: str) -> bytes:

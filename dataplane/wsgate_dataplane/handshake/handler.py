@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 
+from wsgate_dataplane.admission.forwarding import identity_headers, roles_of
 from wsgate_dataplane.handshake.admission import Admission, Admitted
 from wsgate_dataplane.handshake.answers import health_answer, refusal_answer
 from wsgate_dataplane.handshake.forward import (
@@ -17,7 +18,7 @@ from wsgate_dataplane.handshake.forward import (
 )
 from wsgate_dataplane.handshake.front import Front
 from wsgate_dataplane.handshake.head import read_request, unreadable_request
-from wsgate_dataplane.handshake.request import Request, WebSocketOffer, read_offer
+from wsgate_dataplane.handshake.request import Headers, Request, WebSocketOffer, read_offer
 from wsgate_dataplane.handshake.serving import Catalogue, Serving
 from wsgate_dataplane.identity.sources import strip_query
 from wsgate_dataplane.outcomes.problem import status
@@ -145,6 +146,7 @@ class Handler:
             offer,
             admitted.token_cookie,
             serving.passed_headers,
+            self._identity_headers(admitted),
             is_checked=admitted.forwards_authorization,
         )
         return await dial(
@@ -154,6 +156,15 @@ class Handler:
             route.timeouts.connect_seconds,
             route.timeouts.handshake_seconds,
         )
+
+    def _identity_headers(self, admitted: Admitted) -> Headers:
+        if admitted.claims is None:
+            return ()
+        payload = admitted.claims.payload
+        roles = roles_of(payload, self._settings.wsgate_roles_claims)
+        if roles.left_out:
+            self._metrics.roles_left_out.inc(roles.left_out)
+        return identity_headers(admitted.serving.route.auth.forward, payload, roles.names)
 
     def _hand_over(
         self,

@@ -137,6 +137,9 @@ class Metrics:
         self.messages = self._counter("ws_messages", "Messages relayed.", direction=DIRECTIONS)
         self.bytes = self._counter("ws_bytes", "Bytes relayed, as on the wire.", direction=DIRECTIONS)
         self._directions = [(self.bytes.labels(each), self.messages.labels(each)) for each in DIRECTIONS]
+        self.roles_left_out = self._counter(
+            "wsgate_roles_left_out", "Roles not sent upstream because of their spelling."
+        )
         self.handshake_seconds = self._histogram(
             "ws_handshake_seconds", "From a request's headers to the 101 or the refusal.", HANDSHAKE_BUCKETS
         )

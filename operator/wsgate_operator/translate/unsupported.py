@@ -39,11 +39,6 @@ REFUSED = (
         lambda spec: any(provider.introspection is not None for provider in spec.auth.providers),
         "use an issuer of JWTs and leave it out",
     ),
-    Unsupported(
-        "spec.auth.forward.claimToHeaders",
-        lambda spec: bool(spec.auth.forward.claim_to_headers),
-        "leave it out; the upstream can read the forwarded token",
-    ),
     Unsupported("spec.rateLimit", lambda spec: spec.rate_limit is not None, "leave it out"),
     Unsupported(
         "spec.limits.maxConnections", lambda spec: spec.limits.max_connections is not None, "leave it out"
@@ -67,9 +62,9 @@ IGNORED = (
         "clients must send the token in the handshake",
     ),
     Unsupported(
-        "spec.auth.forward.roles",
-        lambda spec: spec.auth.forward.roles != RoleForwarding(),
-        "no roles header is sent, and a client's own is removed",
+        "spec.auth.forward.roles.userProperty",
+        lambda spec: spec.auth.forward.roles.user_property != RoleForwarding().user_property,
+        "no MQTT session is opened",
     ),
     Unsupported(
         "spec.auth.forward.mqttPassword",

@@ -2,6 +2,7 @@
 
 import json
 
+from wsgate_contract.headers import is_reserved, plain
 from wsgate_operator.resources.wsroute import WsRouteSpec
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.unsupported import refusal_of
@@ -14,6 +15,7 @@ def invalidity_of(spec: WsRouteSpec, options: Options) -> str | None:
         _claims_unchecked(spec),
         _key_set_broken(spec),
         _weightless(spec),
+        _header_taken(spec),
         refusal_of(spec),
     )
     return "; ".join(fault for fault in faults if fault is not None) or None
@@ -51,6 +53,21 @@ def _is_key_set(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(document, dict) and isinstance(document.get("keys"), list)
+
+
+def _header_taken(spec: WsRouteSpec) -> str | None:
+    forward = spec.auth.forward
+    named = [("spec.auth.forward.roles.header", forward.roles.header)]
+    for index, each in enumerate(forward.claim_to_headers):
+        named.append((f"spec.auth.forward.claimToHeaders[{index}].header", each.header))
+    seen: dict[str, str] = {}
+    for field, header in named:
+        if is_reserved(header):
+            return f"{field}: {header} is the gateway's own to send; choose another name, such as X-User-Id"
+        first = seen.setdefault(plain(header), field)
+        if first != field:
+            return f"{field}: {header} is also that of {first}, and two would be one to the upstream; rename one"
+    return None
 
 
 def _weightless(spec: WsRouteSpec) -> str | None:

@@ -40,6 +40,7 @@ NEW = {
     "wsgate_revocation_fenced",
     "wsgate_revocation_redis_faults_total",
     "wsgate_operator_present",
+    "wsgate_roles_left_out_total",
 }
 
 

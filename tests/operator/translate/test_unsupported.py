@@ -19,7 +19,6 @@ ASKS_FOR_REFUSED = [
     {"auth": {"tokenSources": ["MQTTPassword"]}},
     {"auth": {"replay": "OncePerToken"}},
     {"auth": auth_with(introspection={"url": "https://id/i", "credentialsRef": {"name": "s"}})},
-    {"auth": {"forward": {"claimToHeaders": [{"claim": "sub", "header": "X-Sub"}]}}},
     {"rateLimit": {}},
     {"limits": {"maxConnections": 1}},
     {"limits": {"maxConnectionsPerSubject": 1}},
@@ -27,7 +26,7 @@ ASKS_FOR_REFUSED = [
 ]
 ASKS_FOR_IGNORED = [
     {"auth": {"tokenSources": ["Header", "FirstMessage"]}},
-    {"auth": {"forward": {"roles": {"header": "X-Roles"}}}},
+    {"auth": {"forward": {"roles": {"userProperty": "r"}}}},
     {"auth": {"forward": {"mqttPassword": "Strip"}}},
     {"limits": {"firstMessageSeconds": 1}},
     {"retry": {"attempts": 0}},

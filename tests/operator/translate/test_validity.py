@@ -48,3 +48,30 @@ def test_a_good_route_has_no_fault() -> None:
     assert invalidity_of(wsroute().spec, STANDALONE) is None
     inline = wsroute(auth={"providers": [provider(inline='{"keys": []}')]})
     assert invalidity_of(inline.spec, STANDALONE) is None
+
+
+@pytest.mark.parametrize(
+    ("forward", "field"),
+    [
+        ({"roles": {"header": "Host"}}, "spec.auth.forward.roles.header: Host"),
+        ({"roles": {"header": "Sec-WebSocket-Key"}}, "spec.auth.forward.roles.header: Sec-WebSocket-Key"),
+        (
+            {"claimToHeaders": [{"claim": "sub", "header": "X-Id"}, {"claim": "sub", "header": "authorization"}]},
+            "spec.auth.forward.claimToHeaders[1].header: authorization",
+        ),
+        (
+            {"claimToHeaders": [{"claim": "sub", "header": "x-user-roles"}]},
+            "is also that of spec.auth.forward.roles",
+        ),
+    ],
+)
+def test_an_identity_header_is_no_header_of_the_gateways_and_no_other_ones(
+    forward: dict[str, Any], field: str
+) -> None:
+    found = invalidity_of(wsroute(auth={"forward": forward}).spec, STANDALONE)
+    assert found is not None and field in found
+
+
+def test_identity_headers_of_ones_own_names_are_fine() -> None:
+    forward = {"roles": {"header": "X-Roles"}, "claimToHeaders": [{"claim": "sub", "header": "X-User-Roles"}]}
+    assert invalidity_of(wsroute(auth={"forward": forward}).spec, STANDALONE) is None
