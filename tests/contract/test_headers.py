@@ -5,9 +5,7 @@ import pytest
 from wsgate_contract.headers import is_reserved, plain
 
 
-@pytest.mark.parametrize(
-    "name", ["Host", "x-forwarded-for", "X_Forwarded_For", "Via", "Sec-WebSocket-Key"]
-)
+@pytest.mark.parametrize("name", ["Host", "x-forwarded-for", "X_Forwarded_For", "Via", "Sec-WebSocket-Key"])
 def test_the_gateways_and_the_connections_own_are_reserved(name: str) -> None:
     assert is_reserved(name)
 
