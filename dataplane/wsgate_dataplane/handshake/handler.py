@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 
+from wsgate_dataplane.admission.failures import FailureLimit, source_of
 from wsgate_dataplane.admission.forwarding import identity_headers, roles_of
 from wsgate_dataplane.handshake.admission import Admission, Admitted
 from wsgate_dataplane.handshake.answers import health_answer, refusal_answer
@@ -30,7 +31,7 @@ from wsgate_dataplane.relay.engine import Connection, Engine
 from wsgate_dataplane.routing.target import upstream_target
 from wsgate_dataplane.session.expiry import end_of_session
 from wsgate_dataplane.settings import Settings
-from wsgate_dataplane.telemetry.metrics import Metrics
+from wsgate_dataplane.telemetry.metrics import AUTH_REASONS, Metrics
 from wsgate_dataplane.telemetry.refusals import Refusal, RefusalRing
 from wsgate_dataplane.upstreams.dial import Upgraded, dial, head_bytes
 
@@ -38,6 +39,9 @@ log = logging.getLogger("wsgate")
 
 RETRY_AFTER_SECONDS = (5, 30)
 """503 answers ask for a random time in between, so that clients do not return in one blow."""
+
+FAILURES = frozenset(AUTH_REASONS) - {Reason.KEYS_UNAVAILABLE}
+"""Refusals that are the client's own doing."""
 
 HEALTH_PATH = "/healthz"
 MOVED_PATHS = frozenset({"/metrics", "/admin/revoke"})
@@ -71,6 +75,10 @@ class Handler:
         self._metrics = metrics
         self._raw_connections = metrics.protocol_connections.labels("raw")
         self._refusals = refusals
+        failures_max = settings.wsgate_failures_per_minute
+        self._failures = FailureLimit(failures_max)
+        # Without that setting the address may be a proxy's, and one client would lock out all behind it.
+        self._limits_failures = failures_max > 0 and settings.wsgate_trusted_proxies is not None
         self._catalogue = catalogue
         self._is_draining = is_draining
 
@@ -113,6 +121,8 @@ class Handler:
     async def _open(self, front: Front, request: Request, serving: Serving, offer: WebSocketOffer) -> None:
         if self._is_draining():
             raise Refused(Reason.DRAINING)
+        if self._limits_failures and serving.route.auth.mode == "Required":
+            self._check_failures(request.address)
         admitted = await self._admission.admit(serving, request, time.time())
         if admitted.claims is not None:
             self._metrics.auth_success.inc()
@@ -133,6 +143,12 @@ class Handler:
                     upgraded.transport.abort()
         finally:
             self._registry.withdraw(session)
+
+    def _check_failures(self, address: str) -> None:
+        blocked = self._failures.blocked_seconds(address, self._loop.time())
+        if blocked:
+            seconds = int(blocked) + 1
+            raise Refused(Reason.TOO_MANY_FAILURES, f"from {source_of(address)}; wait {seconds} s", seconds)
 
     async def _dial(self, request: Request, admitted: Admitted, offer: WebSocketOffer) -> Upgraded:
         serving, route = admitted.serving, admitted.serving.route
@@ -204,6 +220,8 @@ class Handler:
         offer: WebSocketOffer | None,
     ) -> None:
         reason, outcome = refused.reason, refused.outcome
+        if self._limits_failures and reason in FAILURES:
+            self._failures.failed(request.address, self._loop.time())
         self._metrics.refused(reason)
         self._refusals.add(
             Refusal(
@@ -236,7 +254,7 @@ class Handler:
                 seconds = self._settings.ws_control_timeout_seconds
                 self._engine.refuse(client, head, (outcome.close, outcome.words), seconds, _nothing)
             return
-        retry_after_seconds = random.randint(*RETRY_AFTER_SECONDS)
+        retry_after_seconds = refused.retry_after_seconds or random.randint(*RETRY_AFTER_SECONDS)
         is_head = request.method == "HEAD"
         front.answer(refusal_answer(reason, request.request_id, retry_after_seconds, is_head=is_head))
 

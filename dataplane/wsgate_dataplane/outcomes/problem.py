@@ -30,7 +30,7 @@ def problem(reason: Reason, request_id: str) -> dict[str, str | int]:
 
 
 def headers(reason: Reason, *, retry_after_seconds: int) -> dict[str, str]:
-    """The headers that the status demands; retry_after_seconds, drawn at random by the caller, goes with a 503."""
+    """The headers that the status demands; retry_after_seconds goes with a 429 or 503."""
     match status(reason):
         case 401 | 403:
             return _challenge(reason)
@@ -43,7 +43,7 @@ def headers(reason: Reason, *, retry_after_seconds: int) -> dict[str, str]:
                 "Connection": "Upgrade, close",
                 "Sec-WebSocket-Version": WEBSOCKET_VERSION,
             }
-        case 503:
+        case 429 | 503:
             return {"Retry-After": str(retry_after_seconds)}
         case _:
             return {}

@@ -10,10 +10,12 @@ class Refused(Exception):
     sent to the client and never holds a token.
     """
 
-    def __init__(self, reason: Reason, detail: str = "") -> None:
+    def __init__(self, reason: Reason, detail: str = "", retry_after_seconds: int | None = None) -> None:
         super().__init__(f"{reason}: {detail}" if detail else str(reason))
         self.reason = reason
         self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
+        """When it makes sense to ask again; None: the one who answers chooses."""
         self.subject: str | None = None
         """Of the token, once its signature was found good."""
 

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     TOKEN_REVOKED = "token-revoked"
     SESSION_TOO_OLD = "session-too-old"
     KEYS_UNAVAILABLE = "keys-unavailable"
+    TOO_MANY_FAILURES = "too-many-failures"
     # The traffic.
     MESSAGE_TOO_BIG = "message-too-big"
     FRAME_INVALID = "frame-invalid"
@@ -196,6 +197,15 @@ OUTCOMES: dict[Reason, Outcome] = {
         "error",
         0x88,
         3,
+    ),
+    Reason.TOO_MANY_FAILURES: Outcome(
+        429,
+        1013,
+        "try again later",
+        "Wait for Retry-After, then send a good token; raise WSGATE_FAILURES_PER_MINUTE if many share an address.",
+        "warning",
+        mqtt5=0x97,
+        mqtt311=3,
     ),
     Reason.MESSAGE_TOO_BIG: Outcome(
         None,

@@ -9,7 +9,8 @@ from pydantic import SecretStr
 from tests.dataplane.admin.desk import TOKEN
 from wsgate_dataplane.admin import auth
 from wsgate_dataplane.admin.answers import AdminProblem, Fault
-from wsgate_dataplane.admin.auth import FAILURE_WINDOW_SECONDS, FAILURES_MAX, SOURCES_MAX, FailureLimit, Guard
+from wsgate_dataplane.admin.auth import FAILURES_MAX, Guard
+from wsgate_dataplane.admission.failures import WINDOW_SECONDS
 
 RIGHT = (f"Bearer {TOKEN}",)
 WRONG = ("Bearer wrong",)
@@ -97,10 +98,10 @@ def test_tokens_are_compared_as_digests_in_constant_time(monkeypatch: pytest.Mon
 def test_a_source_that_guesses_is_not_listened_to_until_its_window_ends() -> None:
     guard = Guard(SecretStr(TOKEN))
     assert guess(guard, FAILURES_MAX) == [Fault.ADMIN_TOKEN_WRONG] * FAILURES_MAX
-    problem = fault(guard, RIGHT, now=FAILURE_WINDOW_SECONDS - 1.5)
+    problem = fault(guard, RIGHT, now=WINDOW_SECONDS - 1.5)
     assert (problem.status, problem.fault) == (429, Fault.TOO_MANY_FAILURES)
     assert problem.headers == {"Retry-After": "2"}
-    guard.check(RIGHT, "192.0.2.1", FAILURE_WINDOW_SECONDS)
+    guard.check(RIGHT, "192.0.2.1", WINDOW_SECONDS)
 
 
 def test_a_stranger_who_guesses_does_not_lock_the_owner_out() -> None:
@@ -119,8 +120,8 @@ def test_requests_without_a_token_do_not_count_as_guesses() -> None:
 def test_a_new_window_begins_with_the_first_failure_after_the_old_one() -> None:
     guard = Guard(SecretStr(TOKEN))
     guess(guard, FAILURES_MAX - 1, now=0)
-    assert guess(guard, FAILURES_MAX, now=FAILURE_WINDOW_SECONDS) == [Fault.ADMIN_TOKEN_WRONG] * FAILURES_MAX
-    assert guess(guard, 1, now=FAILURE_WINDOW_SECONDS) == [Fault.TOO_MANY_FAILURES]
+    assert guess(guard, FAILURES_MAX, now=WINDOW_SECONDS) == [Fault.ADMIN_TOKEN_WRONG] * FAILURES_MAX
+    assert guess(guard, 1, now=WINDOW_SECONDS) == [Fault.TOO_MANY_FAILURES]
 
 
 def test_addresses_of_one_ipv6_network_are_one_source() -> None:
@@ -141,14 +142,3 @@ def test_two_ipv4_clients_of_a_dual_stack_socket_are_two_sources() -> None:
     guard = Guard(SecretStr(TOKEN))
     guess(guard, FAILURES_MAX, "::ffff:192.0.2.1")
     guard.check(RIGHT, "::ffff:192.0.2.2", 0)
-
-
-def test_the_memory_of_sources_is_bounded_and_the_oldest_is_forgotten() -> None:
-    limit = FailureLimit()
-    for _ in range(FAILURES_MAX):
-        limit.failed("first", 0)
-    for number in range(SOURCES_MAX - 1):
-        limit.failed(str(number), 0)
-    assert limit.blocked_seconds("first", 0) == FAILURE_WINDOW_SECONDS
-    limit.failed("one more", 0)
-    assert limit.blocked_seconds("first", 0) == 0
