@@ -38,7 +38,9 @@ class Gateway:
         # The services have a private address, which tenants' routes name.
         both = {"WSGATE_ALLOW_CIDRS": f"{services.host}/32"}
         self.operator = Operator(cluster, folder, {**both, redis_url: self.redis.operator_url, **(operator or {})})
-        settings = {**both, redis_url: self.redis.dataplane_url, **(planes or {})}
+        # An upstream that cannot be reached is told at once.
+        once = {"WS_DIAL_RETRY_MAX": "0"}
+        settings = {**both, **once, redis_url: self.redis.dataplane_url, **(planes or {})}
         self.planes = tuple(Plane(f"plane-{number}", cluster, folder, settings) for number in (1, 2))
         self._stack = ExitStack()
 

@@ -75,7 +75,8 @@ class World:
         self.folder = folder / "config"
         self.folder.mkdir()
         self._rendered = folder / "rendered"
-        self.settings = Settings.load(environ)
+        # A dial that fails is told at once, unless the test is about retries.
+        self.settings = Settings.load({"WS_DIAL_RETRY_MAX": "0", **environ})
         self.logs: list[dict[str, Any]] = []
         self.requests: list[websockets.Request] = []
         self._stack = AsyncExitStack()

@@ -33,7 +33,8 @@ from wsgate_dataplane.session.expiry import end_of_session
 from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.telemetry.metrics import AUTH_REASONS, Metrics
 from wsgate_dataplane.telemetry.refusals import Refusal, RefusalRing
-from wsgate_dataplane.upstreams.dial import Upgraded, dial, head_bytes
+from wsgate_dataplane.upstreams.dial import Target, Upgraded, head_bytes
+from wsgate_dataplane.upstreams.retry import dial_patiently
 
 log = logging.getLogger("wsgate")
 
@@ -74,6 +75,7 @@ class Handler:
         self._registry = registry
         self._metrics = metrics
         self._raw_connections = metrics.protocol_connections.labels("raw")
+        self._raw_retries = metrics.proxy_retries.labels("raw")
         self._refusals = refusals
         failures_max = settings.wsgate_failures_per_minute
         self._failures = FailureLimit(failures_max)
@@ -152,25 +154,29 @@ class Handler:
 
     async def _dial(self, request: Request, admitted: Admitted, offer: WebSocketOffer) -> Upgraded:
         serving, route = admitted.serving, admitted.serving.route
-        target = serving.choose_target(random.random())
+        identity = self._identity_headers(admitted)
         query = strip_query(request.query) if "Query" in route.auth.token_sources else request.query
-        path = upstream_target(route, target.url, request.path, query)
-        headers = upstream_headers(
-            route,
-            target,
-            request,
-            offer,
-            admitted.token_cookie,
-            serving.passed_headers,
-            self._identity_headers(admitted),
-            is_checked=admitted.forwards_authorization,
-        )
-        return await dial(
-            target,
-            head_bytes(path, headers),
+
+        def head_of(target: Target) -> bytes:
+            path = upstream_target(route, target.url, request.path, query)
+            headers = upstream_headers(
+                route,
+                target,
+                request,
+                offer,
+                admitted.token_cookie,
+                serving.passed_headers,
+                identity,
+                is_checked=admitted.forwards_authorization,
+            )
+            return head_bytes(path, headers)
+
+        return await dial_patiently(
+            lambda failed: serving.choose_target(random.random(), failed),
+            head_of,
             upstream_offer(route, offer),
-            route.timeouts.connect_seconds,
-            route.timeouts.handshake_seconds,
+            serving.patience,
+            self._raw_retries.inc,
         )
 
     def _identity_headers(self, admitted: Admitted) -> Headers:

@@ -1,7 +1,7 @@
 """A route made ready to serve: the environment's defaults filled in, everything costly built once."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.snapshot.files import InvalidRoute, RoutesFile
 from wsgate_dataplane.upstreams.dial import Target
 from wsgate_dataplane.upstreams.resolve import ANYWHERE, Destinations
+from wsgate_dataplane.upstreams.retry import Patience
 
 CONTEXTS_MAX = 128
 """TLS contexts that routes share, by their CA bundle: the system's takes 25 ms and 0.8 MiB to read."""
@@ -32,14 +33,20 @@ class Serving:
     """With their weights."""
     passed_headers: frozenset[str]
 
-    def choose_target(self, random: float) -> Target:
-        """random in [0, 1) falls on one of the weights; all zero: the first."""
-        mark = random * sum(weight for _, weight in self.targets)
-        for target, weight in self.targets:
+    patience: Patience
+
+    def choose_target(self, random: float, without: Collection[Target] = ()) -> Target | None:
+        """random in [0, 1) falls on one of the weights; None: every one that may be chosen is in without."""
+        targets = self.targets
+        if without:
+            targets = tuple(each for each in targets if each[1] and each[0] not in without)
+        mark = random * sum(weight for _, weight in targets)
+        for target, weight in targets:
             mark -= weight
             if mark < 0:
                 return target
-        return self.targets[0][0]
+        # Where all weights are zero the first counts, so that there is always one to begin with.
+        return None if without else self.targets[0][0]
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,18 @@ def make_serving(route: Route, settings: Settings, destinations: Destinations = 
         exact_hosts=exact,
         targets=_targets(route, destinations),
         passed_headers=passed_headers(route),
+        patience=Patience(
+            connect_seconds=timeouts.connect_seconds,
+            handshake_seconds=timeouts.handshake_seconds,
+            retries=_given(route.retry.attempts, settings.ws_dial_retry_max),
+            pause_seconds=_given(route.retry.interval_seconds, settings.ws_dial_retry_interval_seconds),
+        ),
     )
+
+
+def _given(value: int | None, default: int) -> int:
+    # Zero is a choice.
+    return default if value is None else value
 
 
 def _providers(route: Route, settings: Settings) -> tuple[ProviderConfig, ...]:

@@ -59,6 +59,10 @@ class Target:
         return None if self.reach is None or address is None else self.reach.refusal(address)
 
 
+class NotConnected(Refused):
+    """There was no connection, so nothing was sent."""
+
+
 class Upgraded(NamedTuple):
     """A connection whose upstream has answered 101; reading is paused."""
 
@@ -73,7 +77,7 @@ async def dial(
 ) -> Upgraded:
     """Send head (the whole request) and check the answer against the offer.
 
-    Raises Refused with one of the upstream reasons; the connection is closed then.
+    Raises Refused with one of the upstream reasons; the connection is closed then. NotConnected: nothing was sent.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
@@ -90,7 +94,7 @@ async def dial(
     except asyncio.CancelledError as error:
         reader.abort()
         if reader.is_late and not task.uncancel():
-            raise Refused(Reason.UPSTREAM_TIMEOUT, f"{target.url}: no connection in time") from error
+            raise NotConnected(Reason.UPSTREAM_TIMEOUT, f"{target.url}: no connection in time") from error
         raise
     except TimeoutError as error:
         reader.abort()
@@ -98,7 +102,7 @@ async def dial(
     except (OSError, UnicodeError) as error:
         # UnicodeError: a name that no resolver can be asked for, such as a..b.
         reader.abort()
-        raise Refused(Reason.UPSTREAM_UNREACHABLE, f"{target.url}: {error}") from error
+        raise NotConnected(Reason.UPSTREAM_UNREACHABLE, f"{target.url}: {error}") from error
     except BaseException:
         # Refused by read_answer.
         reader.abort()

@@ -6,7 +6,7 @@ A field that makes a session stricter is refused, since ignoring it would fail o
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wsgate_contract.route import MQTT, CircuitBreaker, Limits, Retry, RoleForwarding, RoutePolicy
+from wsgate_contract.route import MQTT, CircuitBreaker, Limits, RoleForwarding, RoutePolicy
 
 Policy = RoutePolicy
 SUPPORTED_SOURCES = frozenset({"Header", "Cookie", "Query", "SubProtocol"})
@@ -79,7 +79,6 @@ IGNORED = (
         ),
         "no first message is waited for",
     ),
-    Unsupported("spec.retry", lambda spec: spec.retry != Retry(), "a failed dial is not repeated"),
     Unsupported(
         "spec.circuitBreaker",
         lambda spec: spec.circuit_breaker != CircuitBreaker(),

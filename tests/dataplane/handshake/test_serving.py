@@ -18,6 +18,7 @@ from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.serving import Catalogue, Serving, build_catalogue, make_serving
 from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.snapshot.files import InvalidRoute, RoutesFile
+from wsgate_dataplane.upstreams.dial import Target
 from wsgate_dataplane.upstreams.resolve import ANYWHERE, Destinations
 
 SETTINGS = Settings.load(
@@ -118,6 +119,11 @@ def test_the_name_to_verify_can_be_another_than_the_urls() -> None:
     assert made.targets[0][0].server_name == "chat.test"
 
 
+def host_of(target: Target | None) -> str:
+    assert target is not None
+    return target.host
+
+
 def weighted(*weights: int) -> Serving:
     upstreams = [{"url": f"ws://{number}.test", "weight": weight} for number, weight in enumerate(weights)]
     return serving(upstream=None, upstreams=upstreams)
@@ -125,13 +131,29 @@ def weighted(*weights: int) -> Serving:
 
 def test_sessions_are_shared_by_weight() -> None:
     made = weighted(1, 0, 3)
-    chosen = Counter(made.choose_target(step / 1000).host for step in range(1000))
+    chosen = Counter(host_of(made.choose_target(step / 1000)) for step in range(1000))
     assert chosen == {"0.test": 250, "2.test": 750}
+
+
+def test_an_upstream_that_has_failed_is_not_chosen_again_until_all_have() -> None:
+    made = weighted(1, 0, 3)
+    first, _, third = (target for target, _ in made.targets)
+    assert made.choose_target(0.0, {first}) is third
+    assert made.choose_target(0.99, {third}) is first
+    assert made.choose_target(0.5, {first, third}) is None
+
+
+def test_retries_are_the_routes_own_or_the_environments() -> None:
+    assert serving().patience == (5, 10, 3, 2)
+    own = serving(
+        retry={"attempts": 0, "intervalSeconds": 7}, timeouts={"connectSeconds": 1, "handshakeSeconds": 4}
+    )
+    assert own.patience == (1, 4, 0, 7)
 
 
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=16), st.floats(0, 1, exclude_max=True))
 def test_a_weight_of_zero_is_never_chosen_unless_all_are_zero(weights: list[int], random: float) -> None:
-    chosen = weighted(*weights).choose_target(random).host
+    chosen = host_of(weighted(*weights).choose_target(random))
     if any(weights):
         assert weights[int(chosen.partition(".")[0])] > 0
     else:

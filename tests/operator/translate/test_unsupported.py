@@ -29,7 +29,6 @@ ASKS_FOR_IGNORED = [
     {"auth": {"forward": {"roles": {"userProperty": "r"}}}},
     {"auth": {"forward": {"mqttPassword": "Strip"}}},
     {"limits": {"firstMessageSeconds": 1}},
-    {"retry": {"attempts": 0}},
     {"circuitBreaker": {"failures": 1}},
 ]
 
