@@ -128,6 +128,7 @@ class Handler:
         admitted = await self._admission.admit(serving, request, time.time())
         if admitted.claims is not None:
             self._metrics.auth_success.inc()
+        self._registry.check_room(serving.route, admitted.identity)
         arrival = Arrival(request.request_id, request.address)
         session = self._registry.register(serving.route, admitted.identity, arrival)
         try:

@@ -45,6 +45,8 @@ class Reason(StrEnum):
     SESSION_TOO_OLD = "session-too-old"
     KEYS_UNAVAILABLE = "keys-unavailable"
     TOO_MANY_FAILURES = "too-many-failures"
+    ROUTE_FULL = "route-full"
+    SUBJECT_FULL = "subject-full"
     # The traffic.
     MESSAGE_TOO_BIG = "message-too-big"
     FRAME_INVALID = "frame-invalid"
@@ -204,6 +206,23 @@ OUTCOMES: dict[Reason, Outcome] = {
         "try again later",
         "Wait for Retry-After, then send a good token; raise WSGATE_FAILURES_PER_MINUTE if many share an address.",
         "warning",
+        mqtt5=0x97,
+        mqtt311=3,
+    ),
+    Reason.ROUTE_FULL: Outcome(
+        503,
+        1013,
+        "try again later",
+        "The route has limits.maxConnections sessions on this pod; wait, add pods, or raise it.",
+        "warning",
+        mqtt5=0x97,
+        mqtt311=3,
+    ),
+    Reason.SUBJECT_FULL: Outcome(
+        429,
+        1013,
+        "too many connections",
+        "Close sessions of this subject; the route allows limits.maxConnectionsPerSubject on each pod.",
         mqtt5=0x97,
         mqtt311=3,
     ),

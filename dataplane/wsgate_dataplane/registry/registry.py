@@ -4,10 +4,12 @@ import asyncio
 import itertools
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
+from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
 from wsgate_dataplane.registry.session import Arrival, Session
 from wsgate_dataplane.relay.engine import Closed, Engine
@@ -59,6 +61,7 @@ class Registry:
         self._by_jti, self._by_subject = Index[str, Session](), Index[str, Session]()
         self._by_session_id, self._by_token = Index[str, Session](), Index[str, Session]()
         self._by_namespace = Index[str, Session]()
+        self._by_route = Counter[str]()
         self._ages = DeadlineTimer[int](loop, self._on_age)
         self._age_ends: dict[int, tuple[float, Reason]] = {}
         self._closings = DeadlineTimer[int](loop, self._on_closing)
@@ -78,6 +81,7 @@ class Registry:
         """Make a session known before its dial, so that a revocation meanwhile finds it."""
         session = Session(self, next(self._uids), route, identity, arrival, self._loop.time())
         self._sessions[session.uid] = session
+        self._by_route[route.key] += 1
         self._empty.clear()
         for index, key in self._keys(identity):
             index.add(key, session)
@@ -243,8 +247,29 @@ class Registry:
             (self._by_namespace, identity.namespace),
         )
 
+    def check_room(self, route: Route, identity: Identity) -> None:
+        """Raises Refused(ROUTE_FULL, SUBJECT_FULL) where one more session is more than the route allows.
+
+        Those count that began before the route changed, and those whose upstream is being dialled.
+        """
+        limits, key = route.limits, route.key
+        if limits.max_connections is not None and self._by_route[key] >= limits.max_connections:
+            raise Refused(Reason.ROUTE_FULL, f"{key} has {self._by_route[key]} sessions")
+        if limits.max_connections_per_subject is not None and identity.subject is not None:
+            count = sum(
+                each.identity.issuer == identity.issuer and each.route.key == key
+                for each in self._by_subject.get(identity.subject)
+            )
+            if count >= limits.max_connections_per_subject:
+                raise Refused(Reason.SUBJECT_FULL, f"the subject has {count} sessions on {key}")
+
     def _forget(self, session: Session) -> None:
-        self._sessions.pop(session.uid, None)
+        if self._sessions.pop(session.uid, None) is None:
+            return
+        route_key = session.route.key
+        self._by_route[route_key] -= 1
+        if not self._by_route[route_key]:
+            del self._by_route[route_key]
         for index, key in self._keys(session.identity):
             index.discard(key, session)
         self._ages.discard(session.uid)

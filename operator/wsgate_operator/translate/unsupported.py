@@ -41,14 +41,6 @@ REFUSED = (
     ),
     Unsupported("spec.rateLimit", lambda spec: spec.rate_limit is not None, "leave it out"),
     Unsupported(
-        "spec.limits.maxConnections", lambda spec: spec.limits.max_connections is not None, "leave it out"
-    ),
-    Unsupported(
-        "spec.limits.maxConnectionsPerSubject",
-        lambda spec: spec.limits.max_connections_per_subject is not None,
-        "leave it out",
-    ),
-    Unsupported(
         "spec.upstreamTLS.clientCertificateRef",
         lambda spec: spec.upstream_tls.client_certificate_ref is not None,
         "leave it out",

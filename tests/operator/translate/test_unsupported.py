@@ -20,8 +20,6 @@ ASKS_FOR_REFUSED = [
     {"auth": {"replay": "OncePerToken"}},
     {"auth": auth_with(introspection={"url": "https://id/i", "credentialsRef": {"name": "s"}})},
     {"rateLimit": {}},
-    {"limits": {"maxConnections": 1}},
-    {"limits": {"maxConnectionsPerSubject": 1}},
     {"upstreamTLS": {"clientCertificateRef": {"name": "s"}}},
 ]
 ASKS_FOR_IGNORED = [
