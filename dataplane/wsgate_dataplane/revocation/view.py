@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 from wsgate_contract.revocation import RevocationRecord
@@ -12,6 +13,9 @@ from wsgate_dataplane.session.index import Index
 
 Channel = Literal["redis", "inbox", "file"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
+
+READ_MAX = 8192
+"""Members that are kept as records for a while: a tenant may revoke one subject thousands of times."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ class RevocationView:
         # Apart by namespace, so that no tenant's records cost another's handshakes anything.
         for namespace in (None, identity.namespace):
             for matcher in _matchers(identity):
-                yield from map(record_of_member, self._index.get(_key(namespace, matcher)))
+                yield from map(_record, self._index.get(_key(namespace, matcher)))
             if by_claim := self._by_claim.get(namespace):
                 yield from map(self._records.__getitem__, by_claim.find(claims_of(identity.payload)))
             yield from self._unindexed.get(namespace, {}).values()
@@ -164,6 +168,7 @@ class RevocationView:
             del self._unindexed[namespace][member]
 
 
+_record = lru_cache(maxsize=READ_MAX)(record_of_member)
 _BITS: dict[Channel, int] = {channel: 1 << index for index, channel in enumerate(CHANNELS)}
 
 
