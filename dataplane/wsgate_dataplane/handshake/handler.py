@@ -34,7 +34,7 @@ from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.telemetry.metrics import AUTH_REASONS, Metrics
 from wsgate_dataplane.telemetry.refusals import Refusal, RefusalRing
 from wsgate_dataplane.upstreams.dial import Target, Upgraded, head_bytes
-from wsgate_dataplane.upstreams.retry import dial_patiently
+from wsgate_dataplane.upstreams.retry import Counters, dial_patiently
 
 log = logging.getLogger("wsgate")
 
@@ -75,7 +75,9 @@ class Handler:
         self._registry = registry
         self._metrics = metrics
         self._raw_connections = metrics.protocol_connections.labels("raw")
-        self._raw_retries = metrics.proxy_retries.labels("raw")
+        self._dial_counters = Counters(
+            metrics.proxy_retries.labels("raw").inc, metrics.circuit_open.labels("raw").inc
+        )
         self._refusals = refusals
         failures_max = settings.wsgate_failures_per_minute
         self._failures = FailureLimit(failures_max)
@@ -172,12 +174,9 @@ class Handler:
             )
             return head_bytes(path, headers)
 
+        asked = upstream_offer(route, offer)
         return await dial_patiently(
-            lambda failed: serving.choose_target(random.random(), failed),
-            head_of,
-            upstream_offer(route, offer),
-            serving.patience,
-            self._raw_retries.inc,
+            serving.pool, head_of, asked, serving.patience, random.random, self._dial_counters
         )
 
     def _identity_headers(self, admitted: Admitted) -> Headers:

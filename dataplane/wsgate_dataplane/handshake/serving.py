@@ -1,7 +1,7 @@
 """A route made ready to serve: the environment's defaults filled in, everything costly built once."""
 
 import ssl
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -12,7 +12,9 @@ from wsgate_dataplane.relay.engine import RelayLimits
 from wsgate_dataplane.routing.table import RouteTable
 from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.snapshot.files import InvalidRoute, RoutesFile
+from wsgate_dataplane.upstreams.circuit import Circuit
 from wsgate_dataplane.upstreams.dial import Target
+from wsgate_dataplane.upstreams.pool import Pool, Upstream
 from wsgate_dataplane.upstreams.resolve import ANYWHERE, Destinations
 from wsgate_dataplane.upstreams.retry import Patience
 
@@ -29,24 +31,10 @@ class Serving:
     limits: RelayLimits
     origins: tuple[str, ...]
     exact_hosts: tuple[str, ...]
-    targets: tuple[tuple[Target, int], ...]
-    """With their weights."""
+    pool: Pool
     passed_headers: frozenset[str]
 
     patience: Patience
-
-    def choose_target(self, random: float, without: Collection[Target] = ()) -> Target | None:
-        """random in [0, 1) falls on one of the weights; None: every one that may be chosen is in without."""
-        targets = self.targets
-        if without:
-            targets = tuple(each for each in targets if each[1] and each[0] not in without)
-        mark = random * sum(weight for _, weight in targets)
-        for target, weight in targets:
-            mark -= weight
-            if mark < 0:
-                return target
-        # Where all weights are zero the first counts, so that there is always one to begin with.
-        return None if without else self.targets[0][0]
 
 
 @dataclass(frozen=True)
@@ -136,7 +124,7 @@ def make_serving(route: Route, settings: Settings, destinations: Destinations = 
         ),
         origins=route.origins or settings.ws_allowed_origins,
         exact_hosts=exact,
-        targets=_targets(route, destinations),
+        pool=_pool(route, settings, destinations),
         passed_headers=passed_headers(route),
         patience=Patience(
             connect_seconds=timeouts.connect_seconds,
@@ -174,16 +162,27 @@ def _providers(route: Route, settings: Settings) -> tuple[ProviderConfig, ...]:
     return (environment,)
 
 
-def _targets(route: Route, destinations: Destinations) -> tuple[tuple[Target, int], ...]:
+def _pool(route: Route, settings: Settings, destinations: Destinations) -> Pool:
     reach = destinations.reach_of(route.namespace if route.destinations == "Restricted" else None)
     is_encrypted = any(each.url.startswith("wss:") for each in route.targets)
     context = upstream_context(route.upstream_tls) if is_encrypted else None
-    name = route.upstream_tls.server_name
-    targets = tuple((Target.from_url(each.url, context, name, reach), each.weight) for each in route.targets)
-    refusals = [target.refusal for target, _ in targets]
+    name, breaker = route.upstream_tls.server_name, route.circuit_breaker
+    upstreams = [
+        Upstream(
+            Target.from_url(each.url, context, name, reach),
+            each.weight,
+            Circuit(
+                _given(breaker.failures, settings.cb_failure_threshold),
+                _given(breaker.open_seconds, settings.cb_open_timeout_seconds),
+                _given(breaker.health_check_seconds, settings.cb_healthcheck_interval_seconds),
+            ),
+        )
+        for each in route.targets
+    ]
+    refusals = [each.target.refusal for each in upstreams]
     if all(refusals):
         raise ValueError(f"upstream: {'; '.join(filter(None, refusals))}")
-    return targets
+    return Pool(upstreams)
 
 
 def upstream_context(tls: UpstreamTLS) -> ssl.SSLContext:

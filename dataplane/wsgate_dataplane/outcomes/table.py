@@ -65,6 +65,7 @@ class Reason(StrEnum):
     UPSTREAM_NOT_PERMITTED = "upstream-not-permitted"
     UPSTREAM_UNREACHABLE = "upstream-unreachable"
     UPSTREAM_TIMEOUT = "upstream-timeout"
+    CIRCUIT_OPEN = "circuit-open"
     LOOP_DETECTED = "loop-detected"
     UPSTREAM_REFUSED_UPGRADE = "upstream-refused-upgrade"
     UPSTREAM_SUBPROTOCOL = "upstream-subprotocol"
@@ -294,6 +295,15 @@ OUTCOMES: dict[Reason, Outcome] = {
         "WSGATE_ALLOW_CIDRS, or create the route in the root namespace.",
     ),
     Reason.UPSTREAM_UNREACHABLE: _bad_upstream(502, "Check that the upstream listens at the route's URL."),
+    Reason.CIRCUIT_OPEN: Outcome(
+        503,
+        1013,
+        "try again later",
+        "Every upstream of the route has failed again and again; see why, the gateway tries them again by itself.",
+        "warning",
+        mqtt5=0x88,
+        mqtt311=3,
+    ),
     Reason.UPSTREAM_TIMEOUT: _bad_upstream(
         504, "The upstream did not answer within timeouts.connectSeconds and handshakeSeconds."
     ),

@@ -91,6 +91,10 @@ class Metrics:
             if count:
                 count_counter.inc(count)
 
+    def probed(self, is_back: bool) -> None:  # noqa: FBT001  # called back with what a probe has found
+        """Count one look at an upstream whose circuit is open."""
+        (self.upstream_health_success if is_back else self.upstream_health_failure).inc()
+
     def config_applied(self, content: str, version: int, timestamp_seconds: float) -> None:
         """Note that a version of the routes or revocations is in force since timestamp (Unix time)."""
         self.config_version.labels(content).set(version)

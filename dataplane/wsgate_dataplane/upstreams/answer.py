@@ -1,11 +1,19 @@
 """An upstream's answer to the handshake, checked by RFC 6455 4.1."""
 
+import re
 from typing import NamedTuple
 
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 
 ANSWER_BYTES_MAX = 16_384
+
+
+_DECLINED = re.compile(r"HTTP/1\.[01] [34]\d\d\b")
+
+
+class Declined(Refused):
+    """The upstream is well and does not want this client: 3xx or 4xx."""
 
 
 class Offer(NamedTuple):
@@ -34,7 +42,8 @@ def read_answer(head: bytes, offer: Offer) -> Answer:
         raise _refused("malformed header line: a bare CR or LF, or a NUL")
     status, *lines = text.split("\r\n")
     if status != "HTTP/1.1 101" and not status.startswith("HTTP/1.1 101 "):
-        raise _refused(f"expected 101, found {status[:80]!r}")
+        kind = Declined if _DECLINED.match(status) else Refused
+        raise kind(Reason.UPSTREAM_REFUSED_UPGRADE, f"expected 101, found {status[:80]!r}")
     fields: dict[str, list[str]] = {}
     for line in lines:
         name, colon, value = line.partition(":")

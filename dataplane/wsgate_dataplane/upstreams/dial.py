@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -86,7 +86,7 @@ async def dial(
     # What asyncio.timeout does, for a third of its cost.
     timer = loop.call_later(min(connect_seconds, handshake_seconds), reader.cancel_connect, task)
     try:
-        transport = await _connect(loop, target, reader)
+        transport = await connect(loop, target, lambda: reader)
         timer.cancel()
         timer = loop.call_at(deadline, reader.time_out)
         transport.write(head)
@@ -112,19 +112,22 @@ async def dial(
     return Upgraded(transport, reader.early, answer)
 
 
-async def _connect(loop: asyncio.AbstractEventLoop, target: Target, reader: "_AnswerReader") -> asyncio.Transport:
+async def connect(
+    loop: asyncio.AbstractEventLoop, target: Target, protocol: Callable[[], asyncio.BaseProtocol]
+) -> asyncio.Transport:
+    """Raises OSError, UnicodeError, and Refused(UPSTREAM_NOT_PERMITTED); cancelled, it leaves no connection."""
     hosts = (target.host,) if target.reach is None else await target.reach.resolve(target.host)
 
-    async def connect(host: str) -> asyncio.Transport:
+    async def connect_to(host: str) -> asyncio.Transport:
         transport, _ = await loop.create_connection(
-            lambda: reader, host, target.port, ssl=target.tls, server_hostname=target.server_name
+            protocol, host, target.port, ssl=target.tls, server_hostname=target.server_name
         )
         return transport
 
     for host in hosts[:-1]:
         with contextlib.suppress(OSError):
-            return await connect(host)
-    return await connect(hosts[-1])
+            return await connect_to(host)
+    return await connect_to(hosts[-1])
 
 
 def head_bytes(target: str, headers: Sequence[tuple[str, str]]) -> bytes:

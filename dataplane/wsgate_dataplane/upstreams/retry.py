@@ -1,11 +1,18 @@
 """Dial again where nothing could be sent: another upstream at once, the same ones after a pause."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import NamedTuple
 
-from wsgate_dataplane.upstreams.answer import Offer
+from wsgate_dataplane.outcomes.refusal import Refused
+from wsgate_dataplane.outcomes.table import Reason
+from wsgate_dataplane.upstreams.answer import Declined, Offer
+from wsgate_dataplane.upstreams.circuit import Circuit
 from wsgate_dataplane.upstreams.dial import NotConnected, Target, Upgraded, dial
+from wsgate_dataplane.upstreams.pool import Pool
+
+FAULTS = (Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_TIMEOUT, Reason.UPSTREAM_REFUSED_UPGRADE)
+"""What counts against an upstream, unless it has declined."""
 
 
 class Patience(NamedTuple):
@@ -20,34 +27,73 @@ class Patience(NamedTuple):
     """Before an upstream is dialled again."""
 
 
+class Counters(NamedTuple):
+    """Called once for each dial after a failed one, and for each circuit that opens."""
+
+    retried: Callable[[], None]
+    opened: Callable[[], None]
+
+
 async def dial_patiently(
-    choose: Callable[[Collection[Target]], Target | None],
+    pool: Pool,
     head_of: Callable[[Target], bytes],
     offer: Offer,
     patience: Patience,
-    on_retry: Callable[[], None],
+    random: Callable[[], float],
+    counters: Counters,
 ) -> Upgraded:
-    """choose gives an upstream that is none of the failed ones, None where all have failed.
+    """An upstream that was sent the request is not dialled again: it may have acted on it.
 
-    An upstream that was sent the request is not dialled again: it may have acted on it. Raises Refused as
-    dial() does, of the last attempt.
+    A handshake counts once against an upstream, however often it dials. Raises Refused as dial() does, of the
+    last attempt, and CIRCUIT_OPEN.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience.handshake_seconds
-    failed: set[Target] = set()
+    failed: dict[Target, Refused] = {}
     for left in range(patience.retries, -1, -1):
-        target = choose(failed)
-        if target is None:
-            failed.clear()
-            target = choose(failed)
-        assert target is not None
+        now = loop.time()
+        upstream = pool.choose(random(), now, failed) or pool.choose(random(), now)
+        if upstream is None:
+            raise _open(pool, now, failed)
+        target, circuit = upstream.target, upstream.circuit
+        circuit.begin()
         try:
-            return await dial(target, head_of(target), offer, patience.connect_seconds, deadline - loop.time())
-        except NotConnected:
-            failed.add(target)
-            pause = patience.pause_seconds if choose(failed) is None else 0
-            if not left or loop.time() + pause >= deadline:
+            upgraded = await dial(target, head_of(target), offer, patience.connect_seconds, deadline - now)
+        except Refused as refused:
+            if target not in failed and _settle(circuit, refused, loop.time()):
+                counters.opened()
+            if not isinstance(refused, NotConnected):
                 raise
-        on_retry()
+            failed[target] = refused
+            now = loop.time()
+            pause = 0 if pool.choose(0, now, failed) else patience.pause_seconds
+            if not left or now + pause >= deadline:
+                raise
+        except BaseException:
+            circuit.abandoned()
+            raise
+        else:
+            circuit.succeeded()
+            return upgraded
+        counters.retried()
         await asyncio.sleep(pause)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _settle(circuit: Circuit, refused: Refused, now: float) -> bool:
+    """Whether it opened."""
+    if isinstance(refused, Declined):
+        circuit.succeeded()
+    elif refused.reason in FAULTS:
+        return circuit.failed(now)
+    else:
+        circuit.abandoned()
+    return False
+
+
+def _open(pool: Pool, now: float, failed: dict[Target, Refused]) -> Refused:
+    if failed:
+        # It opened during this very handshake, whose own fault says more.
+        return next(reversed(failed.values()))
+    seconds = int(pool.seconds_left(now)) + 1
+    return Refused(Reason.CIRCUIT_OPEN, f"every upstream has failed again and again; wait {seconds} s", seconds)

@@ -6,7 +6,7 @@ A field that makes a session stricter is refused, since ignoring it would fail o
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wsgate_contract.route import MQTT, CircuitBreaker, Limits, RoleForwarding, RoutePolicy
+from wsgate_contract.route import MQTT, Limits, RoleForwarding, RoutePolicy
 
 Policy = RoutePolicy
 SUPPORTED_SOURCES = frozenset({"Header", "Cookie", "Query", "SubProtocol"})
@@ -70,11 +70,6 @@ IGNORED = (
             != (Limits().first_message_bytes, Limits().first_message_seconds)
         ),
         "no first message is waited for",
-    ),
-    Unsupported(
-        "spec.circuitBreaker",
-        lambda spec: spec.circuit_breaker != CircuitBreaker(),
-        "a failing upstream is dialled for each session",
     ),
 )
 

@@ -1,7 +1,6 @@
 """A route is served with the environment's defaults, its own fields first; an unreadable one never fails open."""
 
 import datetime
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -10,15 +9,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.support.certificates import authority
 from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.serving import Catalogue, Serving, build_catalogue, make_serving
 from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.snapshot.files import InvalidRoute, RoutesFile
-from wsgate_dataplane.upstreams.dial import Target
 from wsgate_dataplane.upstreams.resolve import ANYWHERE, Destinations
 
 SETTINGS = Settings.load(
@@ -106,7 +102,7 @@ def test_an_encrypted_upstream_is_always_verified_and_a_plain_one_has_no_tls() -
     made = serving(
         upstream=None, upstreams=[{"url": "wss://a.test"}, {"url": "ws://b.test"}, {"url": "wss://c.test"}]
     )
-    first, plain, third = (target for target, _ in made.targets)
+    first, plain, third = (each.target for each in made.pool)
     assert first.tls is not None
     assert first.tls is third.tls, "one context for all: it is costly"
     assert first.tls.check_hostname
@@ -116,31 +112,15 @@ def test_an_encrypted_upstream_is_always_verified_and_a_plain_one_has_no_tls() -
 
 def test_the_name_to_verify_can_be_another_than_the_urls() -> None:
     made = serving(upstream="wss://10.0.0.1", upstreamTLS={"serverName": "chat.test"})
-    assert made.targets[0][0].server_name == "chat.test"
+    assert next(iter(made.pool)).target.server_name == "chat.test"
 
 
-def host_of(target: Target | None) -> str:
-    assert target is not None
-    return target.host
-
-
-def weighted(*weights: int) -> Serving:
-    upstreams = [{"url": f"ws://{number}.test", "weight": weight} for number, weight in enumerate(weights)]
-    return serving(upstream=None, upstreams=upstreams)
-
-
-def test_sessions_are_shared_by_weight() -> None:
-    made = weighted(1, 0, 3)
-    chosen = Counter(host_of(made.choose_target(step / 1000)) for step in range(1000))
-    assert chosen == {"0.test": 250, "2.test": 750}
-
-
-def test_an_upstream_that_has_failed_is_not_chosen_again_until_all_have() -> None:
-    made = weighted(1, 0, 3)
-    first, _, third = (target for target, _ in made.targets)
-    assert made.choose_target(0.0, {first}) is third
-    assert made.choose_target(0.99, {third}) is first
-    assert made.choose_target(0.5, {first, third}) is None
+def test_a_circuit_opens_as_the_route_says_or_the_environment() -> None:
+    (usual,) = serving().pool
+    (own,) = serving(circuitBreaker={"failures": 1, "openSeconds": 7, "healthCheckSeconds": 2}).pool
+    for circuit, failures, seconds, probe_at in ((usual.circuit, 5, 60, 130), (own.circuit, 1, 7, 102)):
+        assert [circuit.failed(100) for _ in range(failures)] == [False] * (failures - 1) + [True]
+        assert (circuit.seconds_left(100), circuit.probe_at) == (seconds, probe_at)
 
 
 def test_retries_are_the_routes_own_or_the_environments() -> None:
@@ -149,15 +129,6 @@ def test_retries_are_the_routes_own_or_the_environments() -> None:
         retry={"attempts": 0, "intervalSeconds": 7}, timeouts={"connectSeconds": 1, "handshakeSeconds": 4}
     )
     assert own.patience == (1, 4, 0, 7)
-
-
-@given(st.lists(st.integers(0, 1000), min_size=1, max_size=16), st.floats(0, 1, exclude_max=True))
-def test_a_weight_of_zero_is_never_chosen_unless_all_are_zero(weights: list[int], random: float) -> None:
-    chosen = host_of(weighted(*weights).choose_target(random))
-    if any(weights):
-        assert weights[int(chosen.partition(".")[0])] > 0
-    else:
-        assert chosen == "0.test"
 
 
 def test_a_catalogue_finds_a_route_and_what_it_needs() -> None:
@@ -285,13 +256,13 @@ def test_a_private_address_is_for_routes_that_are_not_restricted() -> None:
 def test_of_several_upstreams_a_forbidden_one_is_left_to_the_dial() -> None:
     upstreams = [{"url": "ws://10.0.0.1"}, {"url": "ws://8.8.8.8"}, {"url": "ws://a.test"}]
     made = make_serving(route(upstream=None, upstreams=upstreams, destinations="Restricted"), SETTINGS, CLUSTER)
-    forbidden, public, name = (target for target, _ in made.targets)
+    forbidden, public, name = (each.target for each in made.pool)
     assert (forbidden.refusal is None, public.reach, name.refusal) == (False, None, None)
     assert name.reach == CLUSTER.reach_of("shop")
 
 
 def test_an_unrestricted_route_outside_a_cluster_is_dialled_without_any_check() -> None:
-    assert [target.reach for target, _ in serving().targets] == [None]
+    assert [each.target.reach for each in serving().pool] == [None]
 
 
 def test_a_form_from_before_the_route_was_restricted_is_not_kept() -> None:
@@ -336,7 +307,7 @@ def test_routes_of_one_ca_bundle_share_a_context() -> None:
     system, again = (serving(name=name, upstream="wss://a.test") for name in "ab")
     bundle = authority()[1].public_bytes(serialization.Encoding.PEM).decode()
     own, same = (serving(name=name, upstream="wss://a.test", upstreamTLS={"caBundle": bundle}) for name in "cd")
-    contexts = [each.targets[0][0].tls for each in (system, again, own, same)]
+    contexts = [next(iter(each.pool)).target.tls for each in (system, again, own, same)]
     assert contexts[0] is contexts[1]
     assert contexts[2] is contexts[3]
     assert len({*contexts} - {None}) == 2

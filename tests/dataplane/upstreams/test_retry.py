@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import pytest
 
@@ -10,8 +10,10 @@ from tests.dataplane.upstreams.upstream import ASKED, OFFER, saying, serving
 from tests.support.loops import eventually, on_both_loops
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
+from wsgate_dataplane.upstreams.circuit import Circuit
 from wsgate_dataplane.upstreams.dial import Target, Upgraded
-from wsgate_dataplane.upstreams.retry import Patience, dial_patiently
+from wsgate_dataplane.upstreams.pool import Pool, Upstream
+from wsgate_dataplane.upstreams.retry import Counters, Patience, dial_patiently
 
 SWITCHING = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
@@ -21,17 +23,15 @@ SWITCHING = (
 PATIENCE = Patience(connect_seconds=5, handshake_seconds=5, retries=3, pause_seconds=0)
 
 
-class Upstreams:
-    """What may be dialled, in this order; keeps what happened."""
+class Dials:
+    """Dials a pool; keeps what happened."""
 
-    def __init__(self, *targets: Target) -> None:
+    def __init__(self, *targets: Target, failures_max: int = 100) -> None:
+        self.pool = Pool([Upstream(each, 1, Circuit(failures_max, 60, 30)) for each in targets])
         self.targets = targets
         self.dialled: list[Target] = []
-        self.retries = 0
+        self.retries = self.opened = 0
         self.on_retry: Callable[[], None] | None = None
-
-    def choose(self, failed: Collection[Target]) -> Target | None:
-        return next((each for each in self.targets if each not in failed), None)
 
     def head_of(self, target: Target) -> bytes:
         self.dialled.append(target)
@@ -42,8 +42,17 @@ class Upstreams:
         if self.on_retry is not None:
             self.on_retry()
 
+    def open(self) -> None:
+        self.opened += 1
+
     async def dial(self, patience: Patience = PATIENCE) -> Upgraded:
-        return await dial_patiently(self.choose, self.head_of, OFFER, patience, self.retry)
+        counters = Counters(self.retry, self.open)
+        return await dial_patiently(self.pool, self.head_of, OFFER, patience, lambda: 0.0, counters)
+
+    async def refused(self, patience: Patience = PATIENCE) -> Refused:
+        with pytest.raises(Refused) as caught:
+            await self.dial(patience)
+        return caught.value
 
 
 def closed_port() -> Target:
@@ -56,26 +65,26 @@ def closed_port() -> Target:
 @on_both_loops
 async def test_another_upstream_is_dialled_at_once() -> None:
     async with serving(saying(SWITCHING)) as good:
-        upstreams = Upstreams(closed_port(), Target.from_url(good.url()))
+        dials = Dials(closed_port(), Target.from_url(good.url()))
         async with asyncio.timeout(2):
-            upgraded = await upstreams.dial(PATIENCE._replace(pause_seconds=60, handshake_seconds=90))
-        assert upstreams.dialled == list(upstreams.targets)
-        assert upstreams.retries == 1
+            upgraded = await dials.dial(PATIENCE._replace(pause_seconds=60, handshake_seconds=90))
+        assert dials.dialled == list(dials.targets)
+        assert dials.retries == 1
         upgraded.transport.abort()
 
 
 @on_both_loops
 async def test_an_upstream_that_comes_up_meanwhile_is_found() -> None:
-    upstreams = Upstreams(closed_port())
+    dials = Dials(closed_port())
     with socket.socket() as listener:
 
         def come_up() -> None:
-            listener.bind((upstreams.targets[0].host, upstreams.targets[0].port))
+            listener.bind((dials.targets[0].host, dials.targets[0].port))
             listener.listen()
 
-        upstreams.on_retry = come_up
-        dial = asyncio.get_running_loop().create_task(upstreams.dial())
-        await eventually(lambda: upstreams.retries == 1, "it is dialled again")
+        dials.on_retry = come_up
+        dial = asyncio.get_running_loop().create_task(dials.dial())
+        await eventually(lambda: dials.retries == 1, "it is dialled again")
         async with asyncio.timeout(2):
             connection, _ = await asyncio.to_thread(listener.accept)
             with connection:
@@ -87,28 +96,62 @@ async def test_an_upstream_that_comes_up_meanwhile_is_found() -> None:
 @pytest.mark.parametrize("retries", [0, 2])
 @on_both_loops
 async def test_after_the_last_attempt_the_last_refusal_counts(retries: int) -> None:
-    upstreams = Upstreams(closed_port())
-    with pytest.raises(Refused) as refused:
-        await upstreams.dial(PATIENCE._replace(retries=retries))
-    assert refused.value.reason is Reason.UPSTREAM_UNREACHABLE
-    assert (len(upstreams.dialled), upstreams.retries) == (retries + 1, retries)
+    dials = Dials(closed_port())
+    refused = await dials.refused(PATIENCE._replace(retries=retries))
+    assert refused.reason is Reason.UPSTREAM_UNREACHABLE
+    assert (len(dials.dialled), dials.retries) == (retries + 1, retries)
 
 
 @on_both_loops
 async def test_nobody_waits_for_a_pause_that_the_handshake_has_no_time_for() -> None:
-    upstreams = Upstreams(closed_port(), closed_port())
+    dials = Dials(closed_port(), closed_port())
     async with asyncio.timeout(2):
-        with pytest.raises(Refused):
-            await upstreams.dial(PATIENCE._replace(pause_seconds=60))
-    assert upstreams.dialled == list(upstreams.targets)
+        await dials.refused(PATIENCE._replace(pause_seconds=60))
+    assert dials.dialled == list(dials.targets)
 
 
 @on_both_loops
 async def test_an_upstream_that_was_sent_the_request_is_not_dialled_again() -> None:
     busy = saying(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
     async with serving(busy) as bad, serving(saying(SWITCHING)) as good:
-        upstreams = Upstreams(Target.from_url(bad.url()), Target.from_url(good.url()))
-        with pytest.raises(Refused) as refused:
-            await upstreams.dial()
-    assert refused.value.reason is Reason.UPSTREAM_REFUSED_UPGRADE
-    assert len(upstreams.dialled) == 1
+        dials = Dials(Target.from_url(bad.url()), Target.from_url(good.url()))
+        refused = await dials.refused()
+    assert refused.reason is Reason.UPSTREAM_REFUSED_UPGRADE
+    assert len(dials.dialled) == 1
+
+
+@on_both_loops
+async def test_an_upstream_that_fails_again_and_again_is_not_dialled_any_more() -> None:
+    dials = Dials(closed_port(), failures_max=2)
+    once = PATIENCE._replace(retries=1)
+    for _ in range(2):
+        assert (await dials.refused(once)).reason is Reason.UPSTREAM_UNREACHABLE
+    assert (len(dials.dialled), dials.opened) == (3, 1), (
+        "a handshake counts once, and ends where its circuit opens"
+    )
+    refused = await dials.refused(once)
+    assert refused.reason is Reason.CIRCUIT_OPEN
+    assert refused.retry_after_seconds is not None and 0 < refused.retry_after_seconds <= 61
+    assert len(dials.dialled) == 3
+
+
+@pytest.mark.parametrize(("answer", "opened"), [(b"HTTP/1.1 403 Forbidden", 0), (b"HTTP/1.1 503 Busy", 1)])
+@on_both_loops
+async def test_an_upstream_that_declines_a_client_is_well(answer: bytes, opened: int) -> None:
+    async with serving(saying(answer + b"\r\n\r\n")) as upstream:
+        dials = Dials(Target.from_url(upstream.url()), failures_max=1)
+        assert (await dials.refused()).reason is Reason.UPSTREAM_REFUSED_UPGRADE
+        assert dials.opened == opened
+
+
+@on_both_loops
+async def test_a_dial_that_nobody_waits_for_says_nothing_of_the_upstream() -> None:
+    async with serving(saying()) as silent:
+        dials = Dials(Target.from_url(silent.url()), failures_max=1)
+        task = asyncio.get_running_loop().create_task(dials.dial())
+        await eventually(lambda: silent.connected == 1, "it is dialled")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert dials.opened == 0
+    assert next(iter(dials.pool)).circuit.allows(asyncio.get_running_loop().time())

@@ -27,7 +27,6 @@ ASKS_FOR_IGNORED = [
     {"auth": {"forward": {"roles": {"userProperty": "r"}}}},
     {"auth": {"forward": {"mqttPassword": "Strip"}}},
     {"limits": {"firstMessageSeconds": 1}},
-    {"circuitBreaker": {"failures": 1}},
 ]
 
 
