@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.upstreams.dial import Target, connect
 from wsgate_dataplane.upstreams.pool import Upstream
 
@@ -34,7 +33,7 @@ async def _is_back(loop: asyncio.AbstractEventLoop, target: Target) -> bool:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             transport = await connect(loop, target, asyncio.Protocol)
-    except (OSError, UnicodeError, TimeoutError, Refused):
+    except Exception:  # noqa: BLE001  # whatever one tenant's upstream makes of it, the process goes on
         return False
     transport.abort()
     return True
