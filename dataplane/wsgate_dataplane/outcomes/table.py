@@ -64,8 +64,8 @@ class Reason(StrEnum):
     # The upstream and the peers.
     UPSTREAM_NOT_PERMITTED = "upstream-not-permitted"
     UPSTREAM_UNREACHABLE = "upstream-unreachable"
-    UPSTREAM_TIMEOUT = "upstream-timeout"
     CIRCUIT_OPEN = "circuit-open"
+    UPSTREAM_TIMEOUT = "upstream-timeout"
     LOOP_DETECTED = "loop-detected"
     UPSTREAM_REFUSED_UPGRADE = "upstream-refused-upgrade"
     UPSTREAM_SUBPROTOCOL = "upstream-subprotocol"
