@@ -63,8 +63,8 @@ to alert on."""
 
 DATA_PLANE_METRICS_INTRO = """\
 The first thirteen keep the names of the original gateway. Label values come from closed sets and exist from the
-start, so that `rate()` sees the first event. Retries, circuit breaker, health probes and rate limits do not exist
-in this version: their five families stay at zero."""
+start, so that `rate()` sees the first event. Rate limits do not exist in this
+version: their family stays at zero."""
 
 OPERATOR_METRICS_INTRO = """\
 A series with labels begins with its first event. `wsgate_operator_redis_up` is absent where no Redis is

@@ -75,9 +75,8 @@ class Handler:
         self._registry = registry
         self._metrics = metrics
         self._raw_connections = metrics.protocol_connections.labels("raw")
-        self._dial_counters = Counters(
-            metrics.proxy_retries.labels("raw").inc, metrics.circuit_open.labels("raw").inc
-        )
+        self._raw_retries = metrics.proxy_retries.labels("raw")
+        self._raw_circuits = metrics.circuit_open.labels("raw")
         self._refusals = refusals
         failures_max = settings.wsgate_failures_per_minute
         self._failures = FailureLimit(failures_max)
@@ -140,7 +139,7 @@ class Handler:
                 raise Refused(Reason.DRAINING)
             if self._catalogue().servings.get(serving.route.key) is not serving:
                 raise Refused(Reason.ROUTE_CHANGED, "while the token was checked")
-            upgraded = await self._dial(request, admitted, offer)
+            upgraded = await self._dial(request, admitted, offer, session)
             try:
                 self._hand_over(front, request, admitted, session, offer, upgraded)
             finally:
@@ -155,7 +154,9 @@ class Handler:
             seconds = int(blocked) + 1
             raise Refused(Reason.TOO_MANY_FAILURES, f"from {source_of(address)}; wait {seconds} s", seconds)
 
-    async def _dial(self, request: Request, admitted: Admitted, offer: WebSocketOffer) -> Upgraded:
+    async def _dial(
+        self, request: Request, admitted: Admitted, offer: WebSocketOffer, session: Session
+    ) -> Upgraded:
         serving, route = admitted.serving, admitted.serving.route
         identity = self._identity_headers(admitted)
         query = strip_query(request.query) if "Query" in route.auth.token_sources else request.query
@@ -174,10 +175,13 @@ class Handler:
             )
             return head_bytes(path, headers)
 
-        asked = upstream_offer(route, offer)
-        return await dial_patiently(
-            serving.pool, head_of, asked, serving.patience, random.random, self._dial_counters
-        )
+        def retried() -> None:
+            if session.life.refusal is not None:
+                raise Refused(session.life.refusal, "while the upstream was dialled")
+            self._raw_retries.inc()
+
+        asked, counters = upstream_offer(route, offer), Counters(retried, self._raw_circuits.inc)
+        return await dial_patiently(serving.pool, head_of, asked, serving.patience, random.random, counters)
 
     def _identity_headers(self, admitted: Admitted) -> Headers:
         if admitted.claims is None:

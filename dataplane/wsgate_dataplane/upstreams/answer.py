@@ -9,11 +9,11 @@ from wsgate_dataplane.outcomes.table import Reason
 ANSWER_BYTES_MAX = 16_384
 
 
-_DECLINED = re.compile(r"HTTP/1\.[01] [34]\d\d\b")
+_DECLINED = re.compile(r"HTTP/1\.[01] (?!50[234]\b)\d{3}\b")
 
 
 class Declined(Refused):
-    """The upstream is well and does not want this client: 3xx or 4xx."""
+    """The upstream is well and does not want this request: any answer but 502, 503 and 504."""
 
 
 class Offer(NamedTuple):

@@ -28,7 +28,7 @@ class Patience(NamedTuple):
 
 
 class Counters(NamedTuple):
-    """Called once for each dial after a failed one, and for each circuit that opens."""
+    """Called before each dial after a failed one, which may raise Refused, and for each circuit that opens."""
 
     retried: Callable[[], None]
     opened: Callable[[], None]
@@ -60,7 +60,9 @@ async def dial_patiently(
         try:
             upgraded = await dial(target, head_of(target), offer, patience.connect_seconds, deadline - now)
         except Refused as refused:
-            if target not in failed and _settle(circuit, refused, loop.time()):
+            if target in failed:
+                circuit.abandoned()
+            elif _settle(circuit, refused, loop.time()):
                 counters.opened()
             if not isinstance(refused, NotConnected):
                 raise
@@ -75,8 +77,8 @@ async def dial_patiently(
         else:
             circuit.succeeded()
             return upgraded
-        counters.retried()
         await asyncio.sleep(pause)
+        counters.retried()
     raise AssertionError("the last attempt returns or raises")
 
 

@@ -32,11 +32,15 @@ class HostClaims:
         claim = HostClaim(route.namespace, route.key)
         for host in hosts_of(route):
             self._served.setdefault((host, route.prefix), route.key)
-            self._owners.setdefault(host, claim)
-            for wildcard in _wildcards_over(host):
-                self._below_wildcard[wildcard].setdefault(claim.namespace, claim)
+            self.keep(host, claim)
             if host == ANY_HOST:
                 self._on_any_host.setdefault((claim.namespace, route.prefix), claim)
+
+    def keep(self, host: str, claim: HostClaim) -> None:
+        """Record that a namespace has a host, whatever it will serve there."""
+        self._owners.setdefault(host, claim)
+        for wildcard in _wildcards_over(host):
+            self._below_wildcard[wildcard].setdefault(claim.namespace, claim)
 
     def holder_of_host(self, route: Route) -> tuple[str, HostClaim] | None:
         """A host of the route that another namespace has, with the older claim on it."""

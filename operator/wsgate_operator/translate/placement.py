@@ -8,7 +8,7 @@ from wsgate_contract.route import Route
 from wsgate_operator.translate.assessment import Age, AssessedRevocation, AssessedRoute, age_of_key, rules_of
 from wsgate_operator.translate.contest import contested
 from wsgate_operator.translate.destinations import forbidden_destination
-from wsgate_operator.translate.host_claims import HostClaims
+from wsgate_operator.translate.host_claims import HostClaim, HostClaims, hosts_of
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.verdict import Kind, Unreadable, Verdict, VerdictReason
 
@@ -61,6 +61,11 @@ def place_routes(
     verdicts = []
     candidates = placement.candidates("WsRoute", assessed)
     candidates.sort(key=lambda each: not _holds_its_place(each[2], last_good.get(each[1])))
+    for _, key, found in candidates:
+        if isinstance(found, AssessedRoute) and (before := last_good.get(key)) is not None:
+            # An owner that edits its route keeps the hosts that it still names.
+            for host in sorted({*hosts_of(before)} & {*hosts_of(found.rendered)}):
+                claims.keep(host, HostClaim(before.namespace, key))
     for age, key, found in candidates:
         route, verdict = None, found if isinstance(found, Verdict) else None
         if isinstance(found, AssessedRoute):

@@ -135,7 +135,9 @@ async def test_an_upstream_that_fails_again_and_again_is_not_dialled_any_more() 
     assert len(dials.dialled) == 3
 
 
-@pytest.mark.parametrize(("answer", "opened"), [(b"HTTP/1.1 403 Forbidden", 0), (b"HTTP/1.1 503 Busy", 1)])
+@pytest.mark.parametrize(
+    ("answer", "opened"), [(b"HTTP/1.1 200 OK", 0), (b"HTTP/1.1 403 Forbidden", 0), (b"HTTP/1.1 503 Busy", 1)]
+)
 @on_both_loops
 async def test_an_upstream_that_declines_a_client_is_well(answer: bytes, opened: int) -> None:
     async with serving(saying(answer + b"\r\n\r\n")) as upstream:
@@ -155,3 +157,15 @@ async def test_a_dial_that_nobody_waits_for_says_nothing_of_the_upstream() -> No
             await task
     assert dials.opened == 0
     assert next(iter(dials.pool)).circuit.allows(asyncio.get_running_loop().time())
+
+
+@on_both_loops
+async def test_a_retry_that_is_not_wanted_any_more_is_not_made() -> None:
+    dials = Dials(closed_port())
+
+    def revoked() -> None:
+        raise Refused(Reason.TOKEN_REVOKED)
+
+    dials.on_retry = revoked
+    assert (await dials.refused()).reason is Reason.TOKEN_REVOKED
+    assert len(dials.dialled) == 1

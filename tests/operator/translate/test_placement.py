@@ -1,6 +1,9 @@
 """The oldest takes its place first; what is held comes before all, what is known counts once."""
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from tests.operator.objects import STANDALONE, wsroute
 from wsgate_operator.translate.assessment import Assessments
@@ -70,4 +73,26 @@ def test_a_faulty_edit_keeps_the_place_that_the_object_had() -> None:
     assert {verdict.key: str(verdict.reason) for verdict in after.verdicts} == {
         "bank/held": "Invalid",
         "evil/older": "HostClaimed",
+    }
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [{"hostnames": ["bank.test", "www.bank.test"]}, {"hostnames": ["bank.test"], "prefix": "/v2"}],
+    ids=["one host more", "another prefix"],
+)
+def test_an_owner_that_edits_its_route_loses_no_host_to_an_older_object_that_wants_it(
+    edit: dict[str, Any],
+) -> None:
+    tenants = replace(STANDALONE, root_namespace="platform")
+    owner = wsroute("r", namespace="bank", hostnames=["bank.test"], created="2026-03-01T00:00:00Z")
+    unused = wsroute("e", namespace="evil", hostnames=["unused.test"], created="2026-01-01T00:00:00Z")
+    lurker = wsroute("e", namespace="evil", hostnames=["bank.test"], created="2026-01-01T00:00:00Z")
+    before = translate([owner, lurker], tenants, previous=translate([owner, unused], tenants))
+    edited = wsroute("r", namespace="bank", created="2026-03-01T00:00:00Z", **edit)
+    after = translate([edited, lurker], tenants, previous=before)
+    assert [route.key for route in after.routes] == ["bank/r"]
+    assert {each.key: str(each.reason) for each in after.verdicts} == {
+        "bank/r": "Accepted",
+        "evil/e": "HostClaimed",
     }
