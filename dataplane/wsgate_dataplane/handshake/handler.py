@@ -31,7 +31,7 @@ from wsgate_dataplane.relay.engine import Connection, Engine
 from wsgate_dataplane.routing.target import upstream_target
 from wsgate_dataplane.session.expiry import end_of_session
 from wsgate_dataplane.settings import Settings
-from wsgate_dataplane.telemetry.metrics import AUTH_REASONS, Metrics
+from wsgate_dataplane.telemetry.metrics import Metrics
 from wsgate_dataplane.telemetry.refusals import Refusal, RefusalRing
 from wsgate_dataplane.upstreams.dial import Target, Upgraded, head_bytes
 from wsgate_dataplane.upstreams.retry import Counters, dial_patiently
@@ -41,8 +41,8 @@ log = logging.getLogger("wsgate")
 RETRY_AFTER_SECONDS = (5, 30)
 """503 answers ask for a random time in between, so that clients do not return in one blow."""
 
-FAILURES = frozenset(AUTH_REASONS) - {Reason.KEYS_UNAVAILABLE}
-"""Refusals that are the client's own doing."""
+FAILURES = (Reason.TOKEN_MALFORMED, Reason.TOKEN_ALGORITHM, Reason.TOKEN_SIGNATURE)
+"""What only a guesser sends: no foreign page makes a browser do so, and no wrong setting a client."""
 
 HEALTH_PATH = "/healthz"
 MOVED_PATHS = frozenset({"/metrics", "/admin/revoke"})
