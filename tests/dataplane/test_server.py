@@ -163,7 +163,8 @@ async def test_a_record_that_enters_at_one_gateway_closes_sessions_of_all(
             assert here.plane.revocation_inbox is not None
             kick = event("alice")
             await here.plane.revocation_inbox.append(kick)
-            assert here.plane.apply_event(kick) == 1
+            # The wake-up may have brought it here before.
+            assert here.plane.apply_event(kick) <= 1
             for client in (near, far):
                 await asyncio.wait_for(client.wait_closed(), 5)
                 assert client.close_code == 1008

@@ -39,7 +39,7 @@ from wsgate_dataplane.upstreams.retry import Counters, dial_patiently
 log = logging.getLogger("wsgate")
 
 RETRY_AFTER_SECONDS = (5, 30)
-"""503 answers ask for a random time in between, so that clients do not return in one blow."""
+"""503 answers that know no better ask for a random time in between, so that clients do not return in one blow."""
 
 FAILURES = (Reason.TOKEN_MALFORMED, Reason.TOKEN_ALGORITHM, Reason.TOKEN_SIGNATURE)
 """What only a guesser sends: no foreign page makes a browser do so, and no wrong setting a client."""

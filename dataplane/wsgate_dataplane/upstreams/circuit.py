@@ -7,6 +7,9 @@
 Half open, one handshake at a time is the trial.
 """
 
+NO_TRIAL = 0
+"""Ticket of a dial that begins while the circuit is closed."""
+
 
 class Circuit:
     """Of one upstream of one route; only its own faults count. Times are seconds of a monotonic clock."""
@@ -18,6 +21,7 @@ class Circuit:
         "_open_until",
         "_probe_seconds",
         "_trial",
+        "_trials",
         "probe_at",
     )
 
@@ -28,41 +32,51 @@ class Circuit:
         self._failures = 0
         self._open_until: float | None = None
         """None: closed."""
-        self._trial = False
+        self._trial = NO_TRIAL
+        """Ticket of the one that is under way."""
+        self._trials = 0
         self.probe_at: float | None = None
         """When it may be looked at whether the upstream is back; None: there is nothing to look at."""
 
     def allows(self, now: float) -> bool:
         """Whether it may be dialled."""
-        return self._open_until is None or (now >= self._open_until and not self._trial)
+        return self._open_until is None or (now >= self._open_until and self._trial == NO_TRIAL)
 
     def seconds_left(self, now: float) -> float:
         """Until it may be dialled again, as far as that is known; 0: now, or when a trial ends."""
         return 0.0 if self._open_until is None else max(self._open_until - now, 0.0)
 
-    def begin(self) -> None:
-        """It is dialled; succeeded(), failed() or abandoned() follows."""
-        self._trial = self._open_until is not None
+    def begin(self) -> int:
+        """It is dialled; answers a ticket, for which succeeded(), failed() or abandoned() follows."""
+        if self._open_until is None:
+            return NO_TRIAL
+        self._trials += 1
+        self._trial = self._trials
+        return self._trial
 
     def succeeded(self) -> None:
-        """The upstream has answered."""
-        self._failures, self._open_until, self._trial, self.probe_at = 0, None, False, None
+        """The upstream has answered, to whomever."""
+        self._failures, self._open_until, self._trial, self.probe_at = 0, None, NO_TRIAL, None
 
-    def failed(self, now: float) -> bool:
+    def failed(self, ticket: int, now: float) -> bool:
         """The upstream was at fault; answers whether that opened the circuit."""
-        self._failures += 1
-        was_trial, self._trial = self._trial, False
-        is_late = self._open_until is not None and not was_trial
-        if is_late or (not was_trial and self._failures < self._failures_max):
+        is_trial = self.abandoned(ticket)
+        if self._open_until is not None and not is_trial:
             # One that began before the circuit opened changes nothing.
+            return False
+        self._failures += 1
+        if not is_trial and self._failures < self._failures_max:
             return False
         self._open_until = now + self._open_seconds
         self.probe_at = now + self._probe_seconds
         return True
 
-    def abandoned(self) -> None:
-        """It ended by nobody's fault but the client's."""
-        self._trial = False
+    def abandoned(self, ticket: int) -> bool:
+        """It ended by nobody's fault but the client's; answers whether it was the trial."""
+        is_trial = ticket != NO_TRIAL and ticket == self._trial
+        if is_trial:
+            self._trial = NO_TRIAL
+        return is_trial
 
     def probed(self, now: float, *, is_back: bool) -> None:
         """What a look at an open circuit's upstream has found."""

@@ -1,4 +1,4 @@
-"""Names are looked up in threads of the gateway's own, a few at a time for each namespace."""
+"""Names are looked up in threads of the gateway's own, a few at a time for each namespace or name."""
 
 import asyncio
 import contextlib
@@ -9,28 +9,28 @@ from queue import SimpleQueue
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-THREADS_MAX = 32
+THREADS_MAX = 128
 LOOKUPS_MAX = 4
-"""Under way at once for one namespace; its further ones wait."""
+"""Under way at once for one owner; its further ones wait."""
 
 Found = TypeVar("Found")
 
 
 class Lookups:
-    """Threads for the C library's resolver: slow name servers of one namespace do not stop the others' lookups.
+    """Threads for the C library's resolver: slow name servers of one owner do not stop the others' lookups.
 
-    A lookup cannot be ended: it takes its thread, and one of its namespace's places, until it is done, also when
+    A lookup cannot be ended: it takes its thread, and one of its owner's places, until it is done, also when
     nobody waits for it any more. uvloop's own would take one of the two that libuv has for all.
     """
 
     def __init__(self) -> None:
-        self._places = WeakValueDictionary[str | None, asyncio.Semaphore]()
+        self._places = WeakValueDictionary[tuple[str, str], asyncio.Semaphore]()
         self._waiting = SimpleQueue[Callable[[], None]]()
         self._under_way = self._threads = 0
 
-    async def run(self, namespace: str | None, lookup: Callable[[], Found]) -> Found:
-        """What lookup answers or raises in a thread."""
-        places = self._places.get(namespace) or self._places.setdefault(namespace, asyncio.Semaphore(LOOKUPS_MAX))
+    async def run(self, owner: tuple[str, str], lookup: Callable[[], Found]) -> Found:
+        """What lookup answers or raises in a thread; owner: a kind and a name of that kind."""
+        places = self._places.get(owner) or self._places.setdefault(owner, asyncio.Semaphore(LOOKUPS_MAX))
         await places.acquire()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Found] = loop.create_future()

@@ -79,7 +79,9 @@ class Reach:
         families = (socket.AF_INET, socket.AF_INET6) if is_service else (socket.AF_UNSPEC,)
         allowed: list[str] = []
         refusals: list[str] = []
-        for canonical, addresses in await places.lookups.run(self.namespace, partial(_look_up, name, families)):
+        # Whoever may lead anywhere has no namespace here: its slow name holds up no other name.
+        owner = ("host", host) if self.namespace is None else ("namespace", self.namespace)
+        for canonical, addresses in await places.lookups.run(owner, partial(_look_up, name, families)):
             # Not by its canonical name alone: what answers for a public name may claim any.
             is_own = self._is_own(host, canonical) and is_service
             for address in addresses:

@@ -7,12 +7,14 @@ from typing import NamedTuple
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.upstreams.answer import Declined, Offer
-from wsgate_dataplane.upstreams.circuit import Circuit
 from wsgate_dataplane.upstreams.dial import NotConnected, Target, Upgraded, dial
 from wsgate_dataplane.upstreams.pool import Pool
 
 FAULTS = (Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_TIMEOUT, Reason.UPSTREAM_REFUSED_UPGRADE)
 """What counts against an upstream, unless it has declined."""
+
+SPREAD_SECONDS = 10
+"""By how much longer a client may be told to wait for a circuit, so that not all return in one blow."""
 
 
 class Patience(NamedTuple):
@@ -54,15 +56,17 @@ async def dial_patiently(
         now = loop.time()
         upstream = pool.choose(random(), now, failed) or pool.choose(random(), now)
         if upstream is None:
-            raise _open(pool, now, failed)
+            raise _open(pool, now, failed, random())
         target, circuit = upstream.target, upstream.circuit
-        circuit.begin()
+        ticket, seconds = circuit.begin(), deadline - now
         try:
-            upgraded = await dial(target, head_of(target), offer, patience.connect_seconds, deadline - now)
+            upgraded = await dial(target, head_of(target), offer, patience.connect_seconds, seconds)
         except Refused as refused:
-            if target in failed:
-                circuit.abandoned()
-            elif _settle(circuit, refused, loop.time()):
+            if isinstance(refused, Declined):
+                circuit.succeeded()
+            elif target in failed or not _is_its_fault(refused, seconds if failed else None, patience):
+                circuit.abandoned(ticket)
+            elif circuit.failed(ticket, loop.time()):
                 counters.opened()
             if not isinstance(refused, NotConnected):
                 raise
@@ -72,7 +76,7 @@ async def dial_patiently(
             if not left or now + pause >= deadline:
                 raise
         except BaseException:
-            circuit.abandoned()
+            circuit.abandoned(ticket)
             raise
         else:
             circuit.succeeded()
@@ -82,20 +86,17 @@ async def dial_patiently(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _settle(circuit: Circuit, refused: Refused, now: float) -> bool:
-    """Whether it opened."""
-    if isinstance(refused, Declined):
-        circuit.succeeded()
-    elif refused.reason in FAULTS:
-        return circuit.failed(now)
-    else:
-        circuit.abandoned()
-    return False
+def _is_its_fault(refused: Refused, rest: float | None, patience: Patience) -> bool:
+    """Whether it counts against the upstream; rest: seconds that it had, if it was not dialled first."""
+    if rest is not None and refused.reason is Reason.UPSTREAM_TIMEOUT:
+        return isinstance(refused, NotConnected) and rest >= patience.connect_seconds
+    return refused.reason in FAULTS
 
 
-def _open(pool: Pool, now: float, failed: dict[Target, Refused]) -> Refused:
+def _open(pool: Pool, now: float, failed: dict[Target, Refused], chance: float) -> Refused:
     if failed:
         # It opened during this very handshake, whose own fault says more.
         return next(reversed(failed.values()))
     seconds = int(pool.seconds_left(now)) + 1
-    return Refused(Reason.CIRCUIT_OPEN, f"every upstream has failed again and again; wait {seconds} s", seconds)
+    detail = f"every upstream has failed again and again; wait {seconds} s"
+    return Refused(Reason.CIRCUIT_OPEN, detail, seconds + int(chance * SPREAD_SECONDS))

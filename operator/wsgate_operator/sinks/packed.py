@@ -128,7 +128,7 @@ class StoredBytes:
         return len(self._text(value.key if isinstance(value, Route) else value.id, value))
 
     def _of(self, values: Iterable[tuple[str, Value]]) -> int:
-        # In the order in which they would stand: what is near decides how far a text shrinks.
+        # Near to the order in which they would stand: what is near decides how far a text shrinks.
         text = _ANY_HEADER + "".join(self._text(*each) for each in sorted(values, key=lambda each: each[0]))
         return len(_stored(text)) if len(text) <= TEXT_BYTES_MAX else len(text)
 

@@ -23,21 +23,21 @@ class Item(dict[str, Any]):
 
 
 class Items:
-    """Makes items in order; those of the very same value are kept."""
+    """Makes items; those of the very same value are kept."""
 
     def __init__(self) -> None:
         self._made: MadeOnce[Value, Item] = MadeOnce(item_of)
 
     def of_routes(self, routes: Iterable[Route]) -> list[Item]:
-        """By namespace/name."""
+        """In the order given, which is that of their places: the next life of the operator goes by it."""
         return self._of((route.key, route) for route in routes)
 
     def of_records(self, records: Iterable[RevocationRecord]) -> list[Item]:
         """By their ids."""
-        return self._of((record.id, record) for record in records)
+        return self._of(sorted(((record.id, record) for record in records), key=lambda each: each[0]))
 
     def _of(self, values: Iterable[tuple[str, Value]]) -> list[Item]:
-        return [item for _, item in self._made.of(sorted(values, key=lambda each: each[0]))]
+        return [item for _, item in self._made.of(values)]
 
 
 def item_of(value: Value) -> Item:

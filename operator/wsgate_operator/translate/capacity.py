@@ -55,7 +55,7 @@ def fit_routes(
 
 
 def leave_out(translation: Translation, keys: Collection[str], bytes_max: int = STORED_BYTES_MAX) -> Translation:
-    """The translation without the routes of these keys, and with verdicts that say why."""
+    """The translation without the routes of these keys, whose places are kept, and with verdicts that say why."""
     if not keys:
         return translation
     routes = tuple(route for route in translation.routes if route.key not in keys)

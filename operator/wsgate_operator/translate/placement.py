@@ -51,22 +51,26 @@ def place_routes(
     last_good: Mapping[str, Route],
     extra_warnings: Warnings,
 ) -> tuple[tuple[Route, ...], tuple[Verdict, ...]]:
-    """The routes that are served, oldest first, and the verdicts by key.
+    """The routes that have a place, in the order of their places, and the verdicts by key.
 
-    Whoever holds a place keeps it: an old object that is edited comes after all that were there before, or its
-    age would give it any place that another has.
+    Whoever holds a place keeps it, in the order of last_good: an old object that is edited comes after all that
+    were there before, and stays there, or its age would give it any place that another has.
     """
     options, claims = placement.options, HostClaims()
-    served: list[tuple[Age, Route]] = []
+    placed: list[Route] = []
     verdicts = []
+    standing = {key: position for position, key in enumerate(last_good)}
     candidates = placement.candidates("WsRoute", assessed)
-    candidates.sort(key=lambda each: not _holds_its_place(each[2], last_good.get(each[1])))
+    # Sorting keeps the order of equals: newcomers stay in that of their age.
+    candidates.sort(
+        key=lambda each: standing[each[1]] if _holds_its_place(each[2], last_good.get(each[1])) else len(standing)
+    )
     for _, key, found in candidates:
         if isinstance(found, AssessedRoute) and (before := last_good.get(key)) is not None:
             # An owner that edits its route keeps the hosts that it still names.
             for host in sorted({*hosts_of(before)} & {*hosts_of(found.rendered)}):
                 claims.keep(host, HostClaim(before.namespace, key))
-    for age, key, found in candidates:
+    for _, key, found in candidates:
         route, verdict = None, found if isinstance(found, Verdict) else None
         if isinstance(found, AssessedRoute):
             verdict = _judge(found, claims, options, extra_warnings.get(key, ()))
@@ -78,9 +82,8 @@ def place_routes(
             verdicts.append(replace(verdict, message=verdict.message + KEPT) if is_kept else verdict)
         if route is not None:
             claims.add(route)
-            served.append((age, route))
-    served.sort(key=lambda each: each[0])
-    return tuple(route for _, route in served), _by_key(verdicts)
+            placed.append(route)
+    return tuple(placed), _by_key(verdicts)
 
 
 def place_revocations(
@@ -114,7 +117,7 @@ def _holds_its_place(found: AssessedRoute | AssessedRevocation | Verdict | None,
 
 
 def _judge(found: AssessedRoute, claims: HostClaims, options: Options, extra: tuple[str, ...]) -> Verdict:
-    """The verdict on a route, given the older ones that are served."""
+    """The verdict on a route, given those that come before it."""
     reason, message = VerdictReason.ACCEPTED, "accepted"
     if found.fault is not None:
         reason, message = VerdictReason.INVALID, found.fault

@@ -18,7 +18,7 @@ from wsgate_operator.translate.verdict import Kind, Unreadable, Verdict
 
 @dataclass(frozen=True)
 class Translation:
-    """The result: routes and revocations, oldest first, and one verdict for each object of this gateway.
+    """The result: routes by their places, revocations, oldest first, and one verdict for each object.
 
     One made of what a file holds, without verdicts, serves as previous after a restart.
     """
@@ -26,6 +26,8 @@ class Translation:
     routes: tuple[Route, ...] = ()
     revocations: tuple[RevocationRecord, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    placed: tuple[Route, ...] = ()
+    """The routes and, each in its place, those for which there is no room; empty: the routes."""
     assessments: Assessments = field(default=Assessments(), compare=False, repr=False)
 
 
@@ -56,15 +58,15 @@ def translate(
         revocation.key: before.assessments.of_revocation(revocation, options) for revocation in revocations
     }
     placement = Placement(options, unreadable, held)
-    served, route_verdicts = place_routes(
-        assessed_routes.values(), placement, {route.key: route for route in before.routes}, legacy_warnings
-    )
+    last_good = {route.key: route for route in before.placed or before.routes}
+    placed, route_verdicts = place_routes(assessed_routes.values(), placement, last_good, legacy_warnings)
     records, revocation_verdicts = place_revocations(
         assessed_revocations.values(), placement, {record.id: record for record in before.revocations}
     )
     return Translation(
-        served,
+        placed,
         records,
         route_verdicts + revocation_verdicts,
+        placed,
         Assessments(options, assessed_routes, assessed_revocations),
     )

@@ -119,7 +119,7 @@ def test_a_circuit_opens_as_the_route_says_or_the_environment() -> None:
     (usual,) = serving().pool
     (own,) = serving(circuitBreaker={"failures": 1, "openSeconds": 7, "healthCheckSeconds": 2}).pool
     for circuit, failures, seconds, probe_at in ((usual.circuit, 5, 60, 130), (own.circuit, 1, 7, 102)):
-        assert [circuit.failed(100) for _ in range(failures)] == [False] * (failures - 1) + [True]
+        assert [circuit.failed(circuit.begin(), 100) for _ in range(failures)] == [False] * (failures - 1) + [True]
         assert (circuit.seconds_left(100), circuit.probe_at) == (seconds, probe_at)
 
 

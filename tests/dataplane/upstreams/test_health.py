@@ -13,7 +13,7 @@ from wsgate_dataplane.upstreams.pool import Upstream
 
 def opened(target: Target, probe_seconds: float = 0) -> Upstream:
     circuit = Circuit(1, 60, probe_seconds)
-    circuit.failed(asyncio.get_running_loop().time())
+    circuit.failed(circuit.begin(), asyncio.get_running_loop().time())
     return Upstream(target, 1, circuit)
 
 

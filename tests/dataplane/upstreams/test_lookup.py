@@ -21,7 +21,7 @@ def hang():
     asked.set()
     threading.Event().wait()
 async def main():
-    task = asyncio.get_running_loop().create_task(Lookups().run(None, hang))
+    task = asyncio.get_running_loop().create_task(Lookups().run(("host", "a"), hang))
     while not asked.is_set():
         await asyncio.sleep(0)
     task.cancel()
@@ -49,7 +49,7 @@ class Resolver:
     def begin(
         self, lookups: Lookups, tasks: asyncio.TaskGroup, namespace: str, *names: str
     ) -> list[asyncio.Task[str]]:
-        return [tasks.create_task(lookups.run(namespace, partial(self, name))) for name in names]
+        return [tasks.create_task(lookups.run(("namespace", namespace), partial(self, name))) for name in names]
 
 
 @on_both_loops
@@ -60,7 +60,7 @@ async def test_a_namespace_has_a_few_lookups_under_way_and_others_have_theirs() 
         stuck = resolver.begin(lookups, tasks, "evil", *names)
         await eventually(lambda: resolver.asked == names[:LOOKUPS_MAX])
         for name in ("fast-a", "fast-b"):
-            assert await lookups.run("bank", partial(resolver, name)) == f"address of {name}"
+            assert await lookups.run(("namespace", "bank"), partial(resolver, name)) == f"address of {name}"
         resolver.let_go(*names)
         await asyncio.wait(stuck)
         assert [task.result() for task in stuck] == [f"address of {name}" for name in names]
@@ -103,7 +103,7 @@ async def test_what_was_given_up_before_a_thread_took_it_is_not_looked_up(monkey
 @on_both_loops
 async def test_what_a_lookup_raises_reaches_who_asked() -> None:
     with pytest.raises(ZeroDivisionError):
-        await Lookups().run(None, lambda: 1 // 0)
+        await Lookups().run(("host", "a"), lambda: 1 // 0)
 
 
 def test_a_lookup_that_hangs_does_not_hold_up_the_end_of_the_process() -> None:

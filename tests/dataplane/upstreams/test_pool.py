@@ -45,9 +45,9 @@ def test_those_that_have_failed_or_are_open_are_left_out() -> None:
     assert host_of(pool.choose(0.0, 0, {first.target})) == "2.test"
     assert host_of(pool.choose(0.99, 0, {third.target})) == "0.test"
     assert pool.choose(0.5, 0, {first.target, third.target}) is None, "the spare one has no weight"
-    third.circuit.failed(100)
+    third.circuit.failed(third.circuit.begin(), 100)
     assert host_of(pool.choose(0.99, 110)) == "0.test"
-    first.circuit.failed(120)
+    first.circuit.failed(first.circuit.begin(), 120)
     assert pool.choose(0.5, 130) is None
     assert pool.seconds_left(130) == 30
     assert host_of(pool.choose(0.5, 160)) == "2.test"

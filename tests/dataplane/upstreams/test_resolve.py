@@ -1,15 +1,19 @@
 """Names lead to what the route may reach, whatever the resolver says and however often it changes its mind."""
 
+import asyncio
 import socket
+import threading
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 import pytest
 
-from tests.support.loops import on_both_loops
+from tests.support.loops import on_both_loops, turns
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.settings import Settings
+from wsgate_dataplane.upstreams.lookup import LOOKUPS_MAX
 from wsgate_dataplane.upstreams.resolve import ANYWHERE, Destinations, Reach, address_of
 
 ENVIRON = {
@@ -254,3 +258,26 @@ def test_a_pods_surroundings_are_read_from_its_environment() -> None:
 def test_what_is_not_written_as_an_address_is_a_name(host: str) -> None:
     assert address_of(host) is None
     assert address_of("::ffff:1.2.3.4") == ip_address("::ffff:1.2.3.4")
+
+
+@on_both_loops
+async def test_a_slow_name_of_a_route_that_may_lead_anywhere_holds_up_no_other_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    let_go, real = threading.Event(), socket.getaddrinfo
+
+    def look_up(host: str, *arguments: Any, **options: Any) -> Any:
+        if host == "slow.test":
+            let_go.wait()
+        return real(PUBLIC, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    reach = Destinations(forbidden=(ip_network("10.96.0.1/32"),)).reach_of(None)
+    assert reach is not None
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(2 * LOOKUPS_MAX):
+            tasks.create_task(reach.resolve("slow.test"))
+        await turns()
+        async with asyncio.timeout(5):
+            assert await reach.resolve("fast.test") == (PUBLIC,)
+        let_go.set()

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 
 import pytest
@@ -169,3 +170,18 @@ async def test_a_retry_that_is_not_wanted_any_more_is_not_made() -> None:
     dials.on_retry = revoked
     assert (await dials.refused()).reason is Reason.TOKEN_REVOKED
     assert len(dials.dialled) == 1
+
+
+@on_both_loops
+async def test_an_upstream_that_got_a_short_rest_of_the_time_is_not_to_blame() -> None:
+    context = ssl.create_default_context()
+    async with serving(saying(b"")) as mute, serving(saying(b"")) as slow:
+        hanging = Target.from_url(mute.url().replace("ws:", "wss:"), context)
+        dials = Dials(hanging, Target.from_url(slow.url()), failures_max=1)
+        patience = PATIENCE._replace(connect_seconds=0.4, handshake_seconds=0.5)
+        assert (await dials.refused(patience)).reason is Reason.UPSTREAM_TIMEOUT
+        assert dials.dialled == list(dials.targets)
+        first, second = dials.pool
+        now = asyncio.get_running_loop().time()
+        assert (first.circuit.allows(now), second.circuit.allows(now)) == (False, True)
+        assert dials.opened == 1

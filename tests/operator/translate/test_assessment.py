@@ -39,11 +39,15 @@ def test_other_options_assess_everything_anew() -> None:
 
 
 def test_a_recreated_object_has_its_new_age() -> None:
-    other = wsroute("b", created="2026-01-02T00:00:00Z")
+    other = wsroute("b", created="2026-01-02T00:00:00Z", prefix="/taken")
     first = translate([wsroute("a", created="2026-01-01T00:00:00Z"), other], STANDALONE)
-    recreated = wsroute("a", created="2026-01-03T00:00:00Z")
-    now = translate([recreated, other], STANDALONE, previous=first)
-    assert [route.name for route in now.routes] == ["b", "a"]
+    recreated = wsroute("a", created="2026-01-03T00:00:00Z", prefix="/new")
+    moved = wsroute("b", created="2026-01-02T00:00:00Z", prefix="/new")
+    now = translate([recreated, moved], STANDALONE, previous=first)
+    assert [(verdict.key, str(verdict.reason)) for verdict in now.verdicts] == [
+        ("default/a", "Conflict"),
+        ("default/b", "Accepted"),
+    ]
 
 
 def test_every_fault_of_a_route_is_assessed_at_once() -> None:

@@ -1,4 +1,4 @@
-"""The oldest takes its place first; what is held comes before all, what is known counts once."""
+"""Who has a place keeps it; then the oldest comes first; what is held comes before all."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from tests.operator.objects import STANDALONE, wsroute
+from wsgate_operator.resources.wsroute import WsRoute
 from wsgate_operator.translate.assessment import Assessments
+from wsgate_operator.translate.capacity import leave_out
 from wsgate_operator.translate.placement import Placement, place_routes
-from wsgate_operator.translate.translate import translate
+from wsgate_operator.translate.translate import Translation, translate
 from wsgate_operator.translate.verdict import Unreadable
 
 ASSESSED = [Assessments().of_route(wsroute("a", created="2026-01-01T00:00:00Z"), STANDALONE)]
@@ -57,7 +59,43 @@ def test_an_old_object_that_is_edited_comes_after_those_that_hold_their_places()
     assert [route.key for route in after.routes] == ["bank/holder"]
     assert [str(verdict.reason) for verdict in after.verdicts] == ["Accepted", "HostClaimed"]
     again = translate([holder, early], tenants, previous=after)
-    assert [route.key for route in again.routes] == ["evil/early", "bank/holder"]
+    assert [route.key for route in again.routes] == ["bank/holder", "evil/early"]
+
+
+@pytest.mark.parametrize(
+    ("base", "edited"),
+    [({"prefix": "/base"}, {"prefix": "/"}), ({"hostnames": ["x.test"]}, {"hostnames": ["bank.test"]})],
+)
+def test_the_order_of_places_lasts(base: dict[str, Any], edited: dict[str, Any]) -> None:
+    tenants = replace(STANDALONE, root_namespace="platform")
+    app = wsroute("app", namespace="bank", hostnames=["bank.test"], prefix="/app", created="2026-03-01T00:00:00Z")
+
+    def root(**spec: Any) -> WsRoute:
+        return wsroute("base", namespace="platform", created="2026-01-01T00:00:00Z", **spec)
+
+    last = translate([app, root(**base)], tenants)
+    for _ in range(3):
+        last = translate([app, root(**edited)], tenants, previous=last)
+        assert [route.key for route in last.routes] == ["bank/app", "platform/base"]
+        assert [str(verdict.reason) for verdict in last.verdicts] == ["Accepted", "Accepted"]
+    # So it is read from the ConfigMap by the next life.
+    again = translate([app, root(**edited)], tenants, previous=Translation(last.routes))
+    assert again.routes == last.routes
+
+
+def test_a_route_for_which_there_is_no_room_keeps_its_place() -> None:
+    tenants = replace(STANDALONE, root_namespace="platform")
+    holder = wsroute("holder", namespace="bank", hostnames=["bank.test"], created="2026-03-01T00:00:00Z")
+    early = wsroute("early", namespace="evil", hostnames=["unused.test"], created="2026-01-01T00:00:00Z")
+    lurker = wsroute("early", namespace="evil", hostnames=["bank.test"], created="2026-01-01T00:00:00Z")
+    full = leave_out(translate([holder, early], tenants), {"bank/holder"})
+    assert [route.key for route in full.routes] == ["evil/early"]
+    # As long as it lasts, and when there is room again.
+    for _ in range(2):
+        now = translate([holder, lurker], tenants, previous=full)
+        assert [route.key for route in now.routes] == ["bank/holder"]
+        full = leave_out(now, {"bank/holder"})
+        assert full.routes == ()
 
 
 def test_a_faulty_edit_keeps_the_place_that_the_object_had() -> None:
