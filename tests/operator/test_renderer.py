@@ -53,7 +53,7 @@ class House:
         return found
 
     def served(self) -> list[str]:
-        return [route["name"] for route in self.written("routes.yaml")["routes"]]
+        return sorted(route["name"] for route in self.written("routes.yaml")["routes"])
 
     def revoked(self) -> list[str]:
         return [record["id"] for record in self.written("revocations.yaml")["revocations"]]

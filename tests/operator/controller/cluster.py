@@ -70,9 +70,9 @@ class Cluster:
         return None if text is None else rendered.read(content, yaml.load(text, Loader=yaml.CSafeLoader))
 
     def served(self) -> list[str] | None:
-        """Names of the routes that pods would read; None without a ConfigMap."""
+        """Sorted names of the routes that pods would read; None without a ConfigMap."""
         document = self.rendered("routes")
-        return None if document is None else [str(item["name"]) for item in document.items]
+        return None if document is None else sorted(str(item["name"]) for item in document.items)
 
     def revoked(self) -> list[str] | None:
         """Ids of the records in the second channel; None without a ConfigMap."""
