@@ -87,6 +87,8 @@ class Gateway:
         with log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "wsgate_cli", "standalone", "--config", str(self.folder)),
+                # Not the default one: a gateway of the user's may have it.
+                *("--state-dir", str(self.folder / ".state")),
                 *("--listen", f"127.0.0.1:{self.port}", "--admin-listen", f"127.0.0.1:{self.admin_port}"),
                 stdout=log,
                 stderr=log,

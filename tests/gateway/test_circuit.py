@@ -7,6 +7,7 @@ import websockets.asyncio.server
 
 from tests.support.loops import on_both_loops
 from tests.support.world import World, echo, eventually
+from wsgate_dataplane.upstreams.retry import SPREAD_SECONDS
 
 
 @on_both_loops
@@ -22,7 +23,7 @@ async def test_a_circuit_opens_and_a_probe_closes_it_again(tmp_path: Path) -> No
             assert (await world.refusal(token=world.token())).reason == "upstream-unreachable"
         refusal = await world.refusal(token=world.token())
         assert (refusal.status, refusal.reason) == (503, "circuit-open")
-        assert 0 < int(refusal.headers["Retry-After"]) <= 61
+        assert 0 < int(refusal.headers["Retry-After"]) <= 61 + SPREAD_SECONDS
         async with world.connect("/other", token=world.token()):
             pass
         async with websockets.asyncio.server.serve(echo, "127.0.0.1", port):
