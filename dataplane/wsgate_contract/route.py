@@ -250,7 +250,10 @@ class Limits(Value):
     )
     max_connections: int | None = Field(default=None, ge=1, le=10**7, description="Sessions of the route per pod.")
     max_connections_per_subject: int | None = Field(
-        default=None, ge=1, le=10**7, description="Sessions of one subject on the route per pod."
+        default=None,
+        ge=1,
+        le=10**7,
+        description="Sessions of one subject on the route per pod; tokens without a sub are not counted.",
     )
     first_message_bytes: int = Field(
         default=65536, ge=16, le=16777216, description="Largest first message that carries a token."

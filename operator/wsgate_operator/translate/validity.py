@@ -32,9 +32,18 @@ def _provider_missing(spec: WsRouteSpec, options: Options) -> str | None:
 
 
 def _claims_unchecked(spec: WsRouteSpec) -> str | None:
-    if spec.auth.mode != "Anonymous" or not (spec.auth.claims or spec.auth.providers):
+    if spec.auth.mode != "Anonymous":
         return None
-    return "spec.auth.mode Anonymous checks no token, yet providers or claims are given: remove them, or the mode"
+    given = {
+        "auth.providers": spec.auth.providers,
+        "auth.claims": spec.auth.claims,
+        "auth.forward.claimToHeaders": spec.auth.forward.claim_to_headers,
+        "limits.maxConnectionsPerSubject": spec.limits.max_connections_per_subject,
+    }
+    useless = " and ".join(f"spec.{name}" for name, value in given.items() if value)
+    if not useless:
+        return None
+    return f"spec.auth.mode Anonymous checks no token, yet {useless} would need one: remove that, or the mode"
 
 
 def _key_set_broken(spec: WsRouteSpec) -> str | None:

@@ -18,11 +18,21 @@ def provider(**jwks: str) -> dict[str, Any]:
     [
         (
             {"auth": {"mode": "Anonymous", "claims": [{"claim": "a", "anyOf": ["b"]}]}},
-            "checks no token, yet providers or claims are given",
+            "checks no token, yet spec.auth.claims would need one",
         ),
         (
             {"auth": {"mode": "Anonymous", "providers": [provider(uri="https://id/keys")]}},
-            "remove them, or the mode",
+            "remove that, or the mode",
+        ),
+        (
+            {
+                "auth": {
+                    "mode": "Anonymous",
+                    "forward": {"claimToHeaders": [{"claim": "sub", "header": "X-Id"}]},
+                },
+                "limits": {"maxConnectionsPerSubject": 1},
+            },
+            "yet spec.auth.forward.claimToHeaders and spec.limits.maxConnectionsPerSubject would need one",
         ),
         (
             {"auth": {"providers": [provider(uri="https://id/keys"), provider(inline="{}")]}},
