@@ -1,7 +1,6 @@
 """The view finds by index what comparing every record would find."""
 
 import gc
-import time
 import tracemalloc
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dataplane.revocation.test_matching import segment
+from tests.support.calls import calls_of
 from wsgate_contract.revocation import ClaimMatch, RevocationRecord
 from wsgate_contract.revocation_log import LogEntryError, member_of
 from wsgate_dataplane.revocation.matching import Identity, is_in_force, matches
@@ -241,9 +241,8 @@ def test_a_namespaces_thousands_of_claims_cost_a_check_little(claim: str) -> Non
         *(record(f"shop/{i}", claim=ClaimMatch(claim=claim.format(i), value=f"v{i}")) for i in range(5_000))
     )
     identity = Identity("shop", payload=segment({"a": {"a": ["x", "y"]}}))
-    started = time.process_time()
     assert view.revoked_by(identity, 0) is None
-    assert time.process_time() - started < 0.005
+    assert calls_of(lambda: view.revoked_by(identity, 0)) < 500
     found = view.revoked_by(Identity("shop", payload=segment({"a": {claim.format(7)[2:]: "v7"}})), 0)
     assert found is not None and found.id == "shop/7"
     view.replace(())
