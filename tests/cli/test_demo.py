@@ -8,10 +8,7 @@ from wsgate_cli import demo
 from wsgate_cli.__main__ import main
 
 
-def test_every_step_is_shown_and_the_status_is_zero(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+def test_every_step_is_shown_and_the_status_is_zero(capsys: pytest.CaptureFixture[str], own_state: Path) -> None:
     assert main(["demo"]) == 0
     shown = capsys.readouterr().out
     for step in (
@@ -25,7 +22,7 @@ def test_every_step_is_shown_and_the_status_is_zero(
         "others live on",
     ):
         assert step in shown
-    assert not (tmp_path / "state").exists(), "a gateway of the user's may have it"
+    assert not own_state.exists(), "a gateway of the user's may have it"
 
 
 def test_a_step_that_fails_is_named_and_the_status_is_one(
