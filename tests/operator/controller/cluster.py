@@ -41,6 +41,10 @@ class Cluster:
         """How often each call was made, discovery left out."""
         return Counter(self.order)
 
+    def has_called(self, call: str, times: int) -> bool:
+        """Whether a call was made at least so often."""
+        return self.calls[call] >= times
+
     async def route(self, name: str = "chat", **spec: Any) -> None:
         """Create or change a WsRoute at /<name>."""
         await self.objects.put("WsRoute", name, **{"prefix": f"/{name}", "upstream": "ws://chat:8080", **spec})
