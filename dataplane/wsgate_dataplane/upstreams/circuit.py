@@ -7,9 +7,6 @@
 Half open, one handshake at a time is the trial.
 """
 
-NO_TRIAL = 0
-"""Ticket of a dial that begins while the circuit is closed."""
-
 
 class Circuit:
     """Of one upstream of one route; only its own faults count. Times are seconds of a monotonic clock."""
@@ -21,7 +18,6 @@ class Circuit:
         "_open_until",
         "_probe_seconds",
         "_trial",
-        "_trials",
         "probe_at",
     )
 
@@ -32,33 +28,31 @@ class Circuit:
         self._failures = 0
         self._open_until: float | None = None
         """None: closed."""
-        self._trial = NO_TRIAL
+        self._trial: object | None = None
         """Ticket of the one that is under way."""
-        self._trials = 0
         self.probe_at: float | None = None
         """When it may be looked at whether the upstream is back; None: there is nothing to look at."""
 
     def allows(self, now: float) -> bool:
         """Whether it may be dialled."""
-        return self._open_until is None or (now >= self._open_until and self._trial == NO_TRIAL)
+        return self._open_until is None or (now >= self._open_until and self._trial is None)
 
     def seconds_left(self, now: float) -> float:
         """Until it may be dialled again, as far as that is known; 0: now, or when a trial ends."""
         return 0.0 if self._open_until is None else max(self._open_until - now, 0.0)
 
-    def begin(self) -> int:
+    def begin(self) -> object | None:
         """It is dialled; answers a ticket, for which succeeded(), failed() or abandoned() follows."""
         if self._open_until is None:
-            return NO_TRIAL
-        self._trials += 1
-        self._trial = self._trials
+            return None
+        self._trial = object()
         return self._trial
 
     def succeeded(self) -> None:
         """The upstream has answered, to whomever."""
-        self._failures, self._open_until, self._trial, self.probe_at = 0, None, NO_TRIAL, None
+        self._failures, self._open_until, self._trial, self.probe_at = 0, None, None, None
 
-    def failed(self, ticket: int, now: float) -> bool:
+    def failed(self, ticket: object | None, now: float) -> bool:
         """The upstream was at fault; answers whether that opened the circuit."""
         is_trial = self.abandoned(ticket)
         if self._open_until is not None and not is_trial:
@@ -71,11 +65,11 @@ class Circuit:
         self.probe_at = now + self._probe_seconds
         return True
 
-    def abandoned(self, ticket: int) -> bool:
+    def abandoned(self, ticket: object | None) -> bool:
         """It ended by nobody's fault but the client's; answers whether it was the trial."""
-        is_trial = ticket != NO_TRIAL and ticket == self._trial
+        is_trial = ticket is not None and ticket is self._trial
         if is_trial:
-            self._trial = NO_TRIAL
+            self._trial = None
         return is_trial
 
     def probed(self, now: float, *, is_back: bool) -> None:

@@ -12,7 +12,7 @@ def invalidity_of(spec: WsRouteSpec, options: Options) -> str | None:
     """Why the route cannot be served, with the way out, or None."""
     faults = (
         _provider_missing(spec, options),
-        _claims_unchecked(spec),
+        _token_needed(spec),
         _key_set_broken(spec),
         _weightless(spec),
         _header_taken(spec),
@@ -31,7 +31,7 @@ def _provider_missing(spec: WsRouteSpec, options: Options) -> str | None:
     )
 
 
-def _claims_unchecked(spec: WsRouteSpec) -> str | None:
+def _token_needed(spec: WsRouteSpec) -> str | None:
     if spec.auth.mode != "Anonymous":
         return None
     given = {
