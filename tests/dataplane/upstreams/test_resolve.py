@@ -5,11 +5,10 @@ import socket
 import threading
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
-from typing import Any
 
 import pytest
 
-from tests.support.loops import on_both_loops, turns
+from tests.support.loops import eventually, on_both_loops
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.settings import Settings
@@ -32,12 +31,13 @@ PUBLIC = "8.8.8.8"
 class Resolver:
     """Answers in place of the C library's; names without an answer do not exist.
 
-    A name's answer is its canonical name and the addresses.
+    A name's answer is its canonical name and the addresses; it waits for the name's gate, if there is one.
     """
 
     def __init__(self, answers: Mapping[str, tuple[str, Sequence[str]]]) -> None:
         self.answers = dict(answers)
         self.asked: list[str] = []
+        self.gates: dict[str, threading.Event] = {}
         socket.getaddrinfo = self.getaddrinfo  # type: ignore[assignment]  # stands in for it
 
     def getaddrinfo(
@@ -45,6 +45,8 @@ class Resolver:
     ) -> list[tuple[int, int, int, str, tuple[str, int]]]:
         assert (type, flags) == (socket.SOCK_STREAM, socket.AI_CANONNAME)
         self.asked.append(host)
+        if host in self.gates:
+            self.gates[host].wait()
         canonical, addresses = self.answers.get(host, ("", ()))
         found = [
             (kind, type, 6, "", (address, 0))
@@ -261,23 +263,13 @@ def test_what_is_not_written_as_an_address_is_a_name(host: str) -> None:
 
 
 @on_both_loops
-async def test_a_slow_name_of_a_route_that_may_lead_anywhere_holds_up_no_other_name(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    let_go, real = threading.Event(), socket.getaddrinfo
-
-    def look_up(host: str, *arguments: Any, **options: Any) -> Any:
-        if host == "slow.test":
-            let_go.wait()
-        return real(PUBLIC, *arguments, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    reach = Destinations(forbidden=(ip_network("10.96.0.1/32"),)).reach_of(None)
-    assert reach is not None
+async def test_a_slow_name_of_a_route_that_may_lead_anywhere_holds_up_no_other_name() -> None:
+    resolver = Resolver({name: ("", [PUBLIC]) for name in ("slow.test", "fast.test")})
+    resolver.gates["slow.test"] = threading.Event()
     async with asyncio.TaskGroup() as tasks:
         for _ in range(2 * LOOKUPS_MAX):
-            tasks.create_task(reach.resolve("slow.test"))
-        await turns()
+            tasks.create_task(ROOTS.resolve("slow.test"))
+        await eventually(lambda: len(resolver.asked) == LOOKUPS_MAX)
         async with asyncio.timeout(5):
-            assert await reach.resolve("fast.test") == (PUBLIC,)
-        let_go.set()
+            assert await ROOTS.resolve("fast.test") == (PUBLIC,)
+        resolver.gates["slow.test"].set()
