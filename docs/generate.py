@@ -14,14 +14,15 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from wsgate_contract.rendered import Content
+from wsgate_contract.route import TokenSource
 from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
 from wsgate_dataplane.settings import NOT_ACTED_ON, Settings
-from wsgate_dataplane.telemetry.metrics import Metrics
+from wsgate_dataplane.telemetry.metrics import AUTH_REASONS, IN_BAND_REASONS, Metrics
 from wsgate_operator.settings import ClusterSettings, OperatorSettings
 from wsgate_operator.sinks.revocation_log.plan import Damage
 from wsgate_operator.telemetry.metrics import KINDS, Task
 from wsgate_operator.telemetry.metrics import Metrics as OperatorMetrics
-from wsgate_operator.translate.unsupported import IGNORED, REFUSED
+from wsgate_operator.translate.unsupported import REFUSED
 
 REFERENCE = Path(__file__).parent / "reference"
 COMMAND = "python docs/generate.py"
@@ -31,7 +32,8 @@ OUTCOMES_INTRO = """\
 Every refusal and every close has one reason from this closed table. It stands in the log line, in the label
 `reason` of the metrics and, before the 101, in the body of the answer (RFC 9457, `type` is
 `urn:wsgate:outcome:<reason>`). A hyphen means that the reason cannot occur there; the close code of a peer passes
-through unchanged. The MQTT codes are for the MQTT sessions of a later version."""
+through unchanged. An MQTT client gets its code first: as CONNACK where its CONNECT has not been answered, else, on
+MQTT 5, as DISCONNECT."""
 
 CONFIGURATION_INTRO = """\
 Each process reads its environment once, at the start; a change needs a restart. An empty value counts as unset.
@@ -54,8 +56,49 @@ be percent-encoded. With `rediss://` these options may follow a question mark: `
 [a user of their own](redis.md#users)."""
 
 NOT_YET_INTRO = """\
-Fields of a WsRoute's spec that this version does not act on. Where ignoring one would make a session less strict
-than it was asked to be, the route is refused."""
+Fields of a WsRoute's spec that this version does not act on. Ignoring one would make a session less strict than it
+was asked to be, so a route that uses one is refused."""
+
+SOURCES_INTRO = """\
+Where a token may stand: `auth.tokenSources` of a WsRoute. The token is checked in the same way by whichever it
+comes, and each fault has the same reason. Two explicit credentials among the route's sources are refused; the
+cookie counts where there is no other. The last two are read after the handshake, where that carries no token: the
+client has its 101 by then, without extensions, and its upstream has not been asked for anything."""
+
+SOURCES: Mapping[TokenSource, tuple[str, str, str]] = {
+    "Header": (
+        "raw, MQTT",
+        "`Authorization: Bearer <token>`",
+        "sent upstream, unless `auth.forward.authorization` is Strip",
+    ),
+    "Cookie": ("raw, MQTT", "the cookie `JWT_COOKIE_NAME`; needs a listed Origin", "never sent upstream"),
+    "Query": ("raw, MQTT", "`?access_token=<token>` or `?token=<token>`", "never sent upstream"),
+    "SubProtocol": (
+        "raw, MQTT",
+        "`bearer.<token>`, or `base64url.bearer.authorization.k8s.io.<token in base64url>`, beside a real one",
+        "never sent upstream, never echoed",
+    ),
+    "MQTTPassword": (
+        "MQTT 3.1, 3.1.1 and 5",
+        "the password of the CONNECT packet",
+        "sent upstream, unless `auth.forward.mqttPassword` is Strip",
+    ),
+    "FirstMessage": (
+        "raw",
+        "the whole first message, or `token` or `access_token` of it as a JSON object",
+        "not sent upstream, unless `auth.forward.firstMessage` is Forward",
+    ),
+}
+
+PROTOCOLS_INTRO = """\
+| `protocol` | client offers `mqtt` or `mqttv3.1` | client offers neither |
+| --- | --- | --- |
+| Auto | MQTT | raw; with FirstMessage, a first message that is a CONNECT packet makes it MQTT |
+| Raw | raw | raw |
+| MQTT | MQTT | MQTT |
+
+In band, the limits are `limits.firstMessageSeconds` and `limits.firstMessageBytes`, 1,000 clients of a pod that
+have sent no token yet and, where `WSGATE_TRUSTED_PROXIES` is set, 20 of one address (IPv6: of one /64)."""
 
 METRICS_INTRO = """\
 Served at `/metrics` of the admin listener, port 9090 of a pod. [Operate](../howto/operate.md#alerts) says what
@@ -212,13 +255,44 @@ def metric_table(rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def not_yet() -> str:
-    """What translate refuses, and what it ignores with a warning."""
-    header = ("Field", "Until then")
-    parts = [NOT_YET_INTRO]
-    for title, features in (("Refused", REFUSED), ("Ignored with a warning", IGNORED)):
-        rows = [(f"`{each.field}`", each.advice) for each in features]
-        parts += [f"## {title}", table(header, rows)]
-    return page("Not yet", *parts)
+    """What translate refuses."""
+    rows = [(f"`{each.field}`", each.advice) for each in REFUSED]
+    return page("Not yet", NOT_YET_INTRO, table(("Field", "Until then"), rows))
+
+
+def token_sources() -> str:
+    """Where a token may stand, and what a client hears of each fault by each way."""
+    sources = [(f"`{name}`", *SOURCES[name]) for name in get_args(TokenSource)]
+    faults = (
+        (
+            f"`{reason}`",
+            str(row.http or "-"),
+            f"{row.close} `{row.words}`",
+            f"CONNACK 0x{row.mqtt5:02X}, {row.close}" if row.mqtt5 else str(row.close),
+            f"CONNACK {row.mqtt311}, {row.close}" if row.mqtt311 else str(row.close),
+        )
+        for reason, row in OUTCOMES.items()
+        if reason in AUTH_REASONS or reason in IN_BAND_REASONS
+        if row.close is not None
+    )
+    header = (
+        "Reason",
+        "Header, Cookie, Query, SubProtocol",
+        "FirstMessage",
+        "MQTT 5 password",
+        "MQTT 3.1.1 password",
+    )
+    return page(
+        "Token sources",
+        SOURCES_INTRO,
+        table(("Source", "Sessions", "Where", "Upstream"), sources),
+        "## Which protocol a session speaks",
+        PROTOCOLS_INTRO,
+        "## What a client hears",
+        "The first column as HTTP status, or with `onRefusal: Close` as the Close of the second; the reason is "
+        "in the body, the log and `kubectl wsgate why`.",
+        table(header, faults),
+    )
 
 
 def label_text(label: str, values: list[str]) -> str:
@@ -238,6 +312,7 @@ def main(arguments: list[str]) -> int:
         "configuration.md": configuration(),
         "metrics.md": metrics(),
         "not-yet.md": not_yet(),
+        "token-sources.md": token_sources(),
     }
     stale = []
     for name, text in pages.items():

@@ -5,6 +5,7 @@ import asyncio
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from wsgate_cli.standalone import add_config_argument, load_settings, translate_options
 from wsgate_contract.route import Route, TokenSource
@@ -12,8 +13,9 @@ from wsgate_dataplane.handshake.admission import Admission
 from wsgate_dataplane.handshake.request import Request
 from wsgate_dataplane.handshake.serving import Catalogue, build_catalogue
 from wsgate_dataplane.identity.provider import Providers
-from wsgate_dataplane.identity.sources import BEARER
+from wsgate_dataplane.identity.sources import BEARER, Credential, message_token, password_token
 from wsgate_dataplane.outcomes.refusal import Refused
+from wsgate_dataplane.protocols.detect import MQTT_SUBPROTOCOLS, in_band, protocol_of
 from wsgate_dataplane.revocation.view import RevocationView
 from wsgate_dataplane.settings import Settings, SettingsError
 from wsgate_dataplane.snapshot.files import RoutesFile
@@ -22,8 +24,15 @@ from wsgate_operator.settings import OperatorSettings
 from wsgate_operator.sources.files import FileSource
 from wsgate_operator.translate.translate import Translation, translate
 
-SOURCES: tuple[TokenSource, ...] = ("Header", "Cookie", "Query", "SubProtocol")
+SOURCES: tuple[TokenSource, ...] = ("Header", "Cookie", "Query", "SubProtocol", "MQTTPassword", "FirstMessage")
 HELP = "say whether a token would be admitted on a route, and print each step"
+
+
+class Sent(NamedTuple):
+    """The token and how the client sends it."""
+
+    token: str
+    source: TokenSource
 
 
 class CheckError(Exception):
@@ -58,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         return 2
     source = options.source or _usual_source(route)
     request = _request(route, token, settings, origin=options.origin, source=source)
-    return asyncio.run(_check(settings, translation, request))
+    return asyncio.run(_check(settings, translation, request, Sent(token, source)))
 
 
 def _translate(config: Path, settings: Settings, operator_settings: OperatorSettings) -> Translation:
@@ -95,9 +104,11 @@ def _usual_source(route: Route) -> TokenSource:
 def _request(route: Route, token: str, settings: Settings, *, origin: str | None, source: TokenSource) -> Request:
     host = next((name.replace("*.", "check.") for name in route.hostnames), "check.invalid")
     headers, query = [("Host", host)], ""
-    if token and source == "Query":
+    if source == "MQTTPassword":
+        headers.append(("Sec-WebSocket-Protocol", MQTT_SUBPROTOCOLS[0]))
+    elif token and source == "Query":
         query = f"access_token={token}"
-    elif token:
+    elif token and source != "FirstMessage":
         ways = {
             "Header": ("Authorization", f"Bearer {token}"),
             "Cookie": ("Cookie", f"{settings.jwt_cookie_name}={token}"),
@@ -109,7 +120,7 @@ def _request(route: Route, token: str, settings: Settings, *, origin: str | None
     return Request("GET", route.prefix, query, tuple(headers), "127.0.0.1", "check")
 
 
-async def _check(settings: Settings, translation: Translation, request: Request) -> int:
+async def _check(settings: Settings, translation: Translation, request: Request, sent: Sent) -> int:
     now = time.time()
     catalogue = build_catalogue(RoutesFile(0, "", translation.routes, ()), Catalogue(), settings)
     view = RevocationView()
@@ -119,7 +130,8 @@ async def _check(settings: Settings, translation: Translation, request: Request)
     admission = Admission(settings, providers, view)
     try:
         serving = admission.find_route(catalogue, request, _passed)
-        await admission.admit(serving, request, now, _passed)
+        credential = admission.find_credential(serving, request, now, _passed)
+        await admission.admit(serving, credential or _in_band(serving.route, request, sent), now, _passed)
     except Refused as refused:
         print(f"REFUSED {refused.reason}: {refused.detail}")
         print(f"        {refused.outcome.advice}")
@@ -128,6 +140,19 @@ async def _check(settings: Settings, translation: Translation, request: Request)
         await providers.close()
     print(f"ADMITTED to {serving.route.key}; the upstream is not dialled by this command")
     return 0
+
+
+def _in_band(route: Route, request: Request, sent: Sent) -> Credential | None:
+    """The token of a first message, where the route would wait for one."""
+    if route.auth.mode == "Anonymous":
+        return None
+    protocol = protocol_of(route.protocol, request.items("sec-websocket-protocol"))
+    if sent.token and in_band(route.protocol, protocol, route.auth.token_sources):
+        if protocol == "mqtt" and sent.source == "MQTTPassword":
+            return Credential(password_token(sent.token.encode()), sent.source, is_explicit=True)
+        if protocol == "raw" and sent.source == "FirstMessage":
+            return Credential(message_token(sent.token.encode()), sent.source, is_explicit=True)
+    return None
 
 
 def _passed(step: str, found: str) -> None:

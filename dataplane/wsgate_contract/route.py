@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from wsgate_contract.model import Value
+from wsgate_contract.template import CLIENT_ID_PATTERN, TEMPLATE_PATTERN
 
 HOSTNAME_PATTERN = r"^(\*\.)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"
 PREFIX_PATTERN = r"^/([A-Za-z0-9._~!$&'()*+,;=:@%-]+(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*)?$"
@@ -119,7 +120,9 @@ class RoleForwarding(Value):
     """How the token's roles reach the upstream."""
 
     header: HeaderName = Field(default="X-User-Roles", description="Header on raw sessions.")
-    user_property: Name = Field(default="roles", description="User property on MQTT 5 sessions.")
+    user_property: Name = Field(
+        default="roles", description="User property on MQTT 5 sessions, one for each role."
+    )
 
 
 class Forward(Value):
@@ -134,6 +137,9 @@ class Forward(Value):
     roles: RoleForwarding = Field(default=RoleForwarding(), description="Roles sent upstream.")
     mqtt_password: Literal["Keep", "Strip"] = Field(
         default="Keep", description="Whether an MQTT password that was the token is sent upstream."
+    )
+    first_message: Literal["Strip", "Forward"] = Field(
+        default="Strip", description="Whether a first message that was the token is sent upstream."
     )
     request_headers: tuple[HeaderName, ...] = Field(
         default=(),
@@ -179,10 +185,10 @@ class Auth(Value):
         description="Identity providers; empty: the gateway's environment's.",
     )
     token_sources: tuple[TokenSource, ...] = Field(
-        default=("Header", "Cookie"),
+        default=("Header", "Cookie", "MQTTPassword"),
         min_length=1,
         max_length=6,
-        description="Where a token may stand.",
+        description="Where a token may stand; MQTTPassword counts on MQTT sessions, FirstMessage on others.",
     )
     claims: tuple[RequiredClaim, ...] = Field(default=(), max_length=32, description="All of these must hold.")
     replay: Literal["Allow", "OncePerToken", "BindToIP"] = Field(
@@ -212,13 +218,16 @@ class MQTT(Value):
         alias="clientID",
         min_length=1,
         max_length=256,
-        description="Keep, Prefix (the subject is put before it) or a template such as {sub}-{clientID}.",
+        pattern=CLIENT_ID_PATTERN,
+        description="Keep, Prefix (the subject and a colon are put before it) or a template such as "
+        "{sub}-{clientID}: claims, clientID and userName.",
     )
     user_name: str | None = Field(
         default=None,
         min_length=1,
         max_length=256,
-        description="Template of the user name sent upstream.",
+        pattern=TEMPLATE_PATTERN,
+        description="Template of the user name sent upstream, such as {preferred_username}; unset: untouched.",
     )
     topics: MQTTTopics = Field(default=MQTTTopics(), description="Allowed topics; empty: any.")
 

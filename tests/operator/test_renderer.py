@@ -100,7 +100,7 @@ def test_the_first_pass_writes_routes_and_revocations(house: House) -> None:
 
 def test_the_first_pass_refuses_every_fault_at_once_and_writes_nothing(house: House) -> None:
     house.put("chat", prefix="chat")
-    house.put("mqtt", protocol="MQTT")
+    house.put("mqtt", auth={"replay": "BindToIP"})
     house.put_text("broken.yaml", "a: [")
     house.put("r", "TokenRevocation")
     with pytest.raises(FirstLoadError) as caught:
@@ -109,7 +109,7 @@ def test_the_first_pass_refuses_every_fault_at_once_and_writes_nothing(house: Ho
     assert len(caught.value.faults) == 4
     for said in ("chat.yaml:7: spec.prefix", "broken.yaml:", "r.yaml:6: spec: nothing selects a token"):
         assert said in faults
-    assert "mqtt.yaml:1: WsRoute default/mqtt: spec.protocol: MQTT is not supported yet" in faults
+    assert "mqtt.yaml:1: WsRoute default/mqtt: spec.auth.replay is not supported yet" in faults
     assert not (house.root / "out").exists()
 
 
@@ -171,7 +171,7 @@ def test_a_problem_that_comes_back_is_logged_again(house: House, logs: Lines) ->
 def test_a_route_that_turns_invalid_keeps_its_last_accepted_version(house: House) -> None:
     house.put("chat")
     house.renderer.render()
-    house.put("chat", protocol="MQTT")
+    house.put("chat", auth={"replay": "BindToIP"})
     house.renderer.poll()
     assert house.served() == ["chat"]
     assert [verdict.reason for verdict in house.verdicts] == [VerdictReason.INVALID]

@@ -15,6 +15,7 @@ from websockets.frames import Frame, Opcode
 from tests.support.loops import eventually, turns
 from wsgate_dataplane.handshake.front import Front
 from wsgate_dataplane.handshake.listener import PublicListener
+from wsgate_dataplane.protocols.mqtt.last_words import LastWords
 from wsgate_dataplane.relay.asyncio_engine import AsyncioEngine
 from wsgate_dataplane.relay.engine import Closed, Connection, LimitExceeded, RelayLimits, SessionId, Side, SideLost
 
@@ -200,8 +201,8 @@ class Opened:
     def id(self) -> SessionId:
         return self.events.id
 
-    def close(self, code: int = 1008, words: str = "revoked") -> None:
-        self.engine.close(self.id, code, words)
+    def close(self, code: int = 1008, words: str = "revoked", last_words: LastWords | None = None) -> None:
+        self.engine.close(self.id, code, words, last_words)
 
     def drop(self) -> None:
         """Close the peers' own descriptors."""
@@ -276,6 +277,9 @@ class Relay:
         self.engine = AsyncioEngine(asyncio.get_running_loop())
         self.limits = LIMITS
         self.extensions = False
+        self.mqtt_level: int | None = None
+        self.greeting = b""
+        """What the upstream is sent first."""
         self.react: Reaction = close_on_limit
         self.new_recorder: Callable[[AsyncioEngine, Reaction], Recorder] = Recorder
         self.upstream_address: tuple[str, int] = ("", 0)
@@ -348,7 +352,15 @@ class Relay:
         assert client is not None, "nothing was awaited since it was there"
         recorder = self.new_recorder(self.engine, self.react)
         self.recorders.append(recorder)
-        self.engine.open(client, upstream, HEAD, self.limits, recorder, extensions=self.extensions)
+        self.engine.open(
+            client,
+            upstream,
+            (HEAD, self.greeting),
+            self.limits,
+            recorder,
+            extensions=self.extensions,
+            mqtt_level=self.mqtt_level,
+        )
 
     async def client(self) -> Peer:
         """A connected client that has said nothing yet."""

@@ -74,6 +74,8 @@ class World:
     def __init__(self, folder: Path, **environ: str) -> None:
         self.folder = folder / "config"
         self.folder.mkdir()
+        self.config = self.folder
+        """What is served: the folder, or one file of it."""
         self._rendered = folder / "rendered"
         # A dial that fails is told at once, unless the test is about retries.
         self.settings = Settings.load({"WS_DIAL_RETRY_MAX": "0", **environ})
@@ -185,7 +187,7 @@ class World:
     async def running(self, state: Path | None = None) -> AsyncIterator[Self]:
         """Start both components and wait until they are ready; drain at the end. state: of the admin API."""
         ready = asyncio.Event()
-        renderer = make_renderer(self.folder, self._rendered, OperatorSettings(), self.settings)
+        renderer = make_renderer(self.config, self._rendered, OperatorSettings(), self.settings)
         renderer.render()
         handler = _Capture(self.logs)
         logging.getLogger("wsgate").addHandler(handler)

@@ -17,12 +17,15 @@ NO_STATUS = 1005
 
 
 class Rule(Enum):
-    """Which limit a header broke."""
+    """Which limit a header broke; the last three on MQTT sessions only."""
 
     FRAME = "frame"
     MESSAGE_BYTES = "message bytes"
     CONTROL_FRAMES = "control frames"
     FRAGMENTS = "fragments"
+    TEXT_FRAME = "text frame"
+    MQTT_MALFORMED = "malformed packet"
+    MQTT_PROTOCOL = "packet out of place"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from wsgate_contract.route import Route, TokenSource
 from wsgate_dataplane.admission.checks import check_required_claims, check_token
 from wsgate_dataplane.admission.claims import Claims
 from wsgate_dataplane.admission.origin import check_origin
@@ -32,8 +33,8 @@ class Admitted(NamedTuple):
     token_cookie: str | None
     """Name of the cookie that is not sent upstream. Also where the token came by a header: the cookie may
     hold another user's, and an upstream that reads it would see an identity that nobody checked."""
-    forwards_authorization: bool = True
-    """False where the token came by another way: the header is then one that nobody checked."""
+    source: TokenSource = "Header"
+    """Where the token stood. Not in the Authorization header: that one is then a header that nobody checked."""
 
 
 class Admission:
@@ -63,29 +64,42 @@ class Admission:
             trace("route", f"{route.key}, prefix {route.prefix}")
         return serving
 
-    async def admit(self, serving: Serving, request: Request, now: float, trace: Trace | None = None) -> Admitted:
-        """Raises Refused with the reason of the first check that fails; now in Unix seconds."""
+    def find_credential(
+        self, serving: Serving, request: Request, now: float, trace: Trace | None = None
+    ) -> Credential | None:
+        """The token of the handshake; None on an Anonymous route, and where there is none.
+
+        Raises Refused: REVOCATION_STALE, ORIGIN_NOT_LISTED, and what identity.sources does; now in Unix seconds.
+        """
         route = serving.route
-        if route.on_stale == "Close" and self._view.is_stale(now, self._settings.wsgate_revocation_stale_seconds):
-            raise Refused(Reason.REVOCATION_STALE, "no channel has confirmed in time")
+        self._check_fresh(route, now)
         if trace:
             trace("revocations", f"{len(self._view)} records, confirmed")
-        if route.auth.mode == "Anonymous":
-            check_origin(request.one("origin"), serving.origins, serving.exact_hosts, token_is_cookie=False)
-            if trace:
-                trace("origin", request.one("origin") or "none")
-                trace("token", "not asked for: auth.mode is Anonymous")
-            return Admitted(serving, Identity(route.namespace), None, None)
-        cookie = self._settings.jwt_cookie_name
-        credential = find_credential(request.all, request.query, cookie, route.auth.token_sources)
+        credential = None
+        if route.auth.mode == "Required":
+            sources = route.auth.token_sources
+            credential = find_credential(request.all, request.query, self._settings.jwt_cookie_name, sources)
         is_cookie = credential is not None and not credential.is_explicit
         check_origin(request.one("origin"), serving.origins, serving.exact_hosts, token_is_cookie=is_cookie)
         if trace:
             trace("origin", request.one("origin") or "none")
+        return credential
+
+    async def admit(
+        self, serving: Serving, credential: Credential | None, now: float, trace: Trace | None = None
+    ) -> Admitted:
+        """Raises Refused with the reason of the first check that fails; now in Unix seconds."""
+        route = serving.route
+        if route.auth.mode == "Anonymous":
+            if trace:
+                trace("token", "not asked for: auth.mode is Anonymous")
+            return Admitted(serving, Identity(route.namespace), None, None)
         if credential is None:
             raise Refused(Reason.TOKEN_MISSING, f"looked in {', '.join(route.auth.token_sources)}")
         if trace:
             trace("token source", credential.source)
+        # Again: a token in band may have come a minute after the handshake.
+        self._check_fresh(route, now)
         token, provider = await self._authenticate(serving, credential, trace)
         claims = Claims.from_payload(token.payload)
         try:
@@ -93,8 +107,11 @@ class Admission:
         except Refused as refused:
             refused.subject = claims.subject
             raise
-        is_header = credential.source == "Header"
-        return Admitted(serving, identity, claims, cookie, forwards_authorization=is_header)
+        return Admitted(serving, identity, claims, self._settings.jwt_cookie_name, credential.source)
+
+    def _check_fresh(self, route: Route, now: float) -> None:
+        if route.on_stale == "Close" and self._view.is_stale(now, self._settings.wsgate_revocation_stale_seconds):
+            raise Refused(Reason.REVOCATION_STALE, "no channel has confirmed in time")
 
     def check_revoked(self, identity: Identity, now: float) -> None:
         """Raises Refused: TOKEN_REVOKED. Asked again once the session is registered."""

@@ -8,7 +8,8 @@ from wsgate_dataplane.handshake.request import Headers, Request, WebSocketOffer
 from wsgate_dataplane.identity.sources import real_subprotocols, strip_cookie
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
-from wsgate_dataplane.upstreams.answer import Answer, Offer
+from wsgate_dataplane.protocols.detect import MQTT_SUBPROTOCOLS, Protocol, mqtt_subprotocol
+from wsgate_dataplane.upstreams.answer import Answer
 from wsgate_dataplane.upstreams.dial import Target
 
 PASSED = ("origin", "user-agent", "accept-language", "traceparent", "tracestate")
@@ -27,19 +28,41 @@ def check_loop(request: Request) -> None:
         raise Refused(Reason.LOOP_DETECTED, f"forwarded {FORWARDED_MAX} times already")
 
 
-def upstream_offer(route: Route, offer: WebSocketOffer) -> Offer:
+def upstream_offer(route: Route, protocol: Protocol, offer: WebSocketOffer) -> WebSocketOffer:
     """The part of the client's offer that the upstream sees."""
-    subprotocols = offer.subprotocols if route.copy_sub_protocol else ()
-    if subprotocols and "SubProtocol" in route.auth.token_sources:
+    subprotocols = offer.subprotocols
+    if "SubProtocol" in route.auth.token_sources:
         subprotocols = real_subprotocols(subprotocols)
-    return Offer(offer.accept, subprotocols, offer.extensions)
+    if protocol == "raw":
+        return offer._replace(subprotocols=subprotocols if route.copy_sub_protocol else ())
+    # Without its own subprotocol a broker refuses the session (MQTT 5, 6.0), whatever the client forgot to offer.
+    own = mqtt_subprotocol(subprotocols) or MQTT_SUBPROTOCOLS[0]
+    if not route.copy_sub_protocol:
+        subprotocols = (own,)
+    elif own not in subprotocols:
+        subprotocols = (*subprotocols, own)
+    return offer._replace(subprotocols=subprotocols, extensions=())
+
+
+def in_band_offer(route: Route, protocol: Protocol, offer: WebSocketOffer) -> WebSocketOffer:
+    """The same for a client that has its 101 already: what it was told is all that is left to ask for."""
+    echoed = echoed_subprotocol(protocol, offer)
+    told = offer._replace(subprotocols=() if echoed is None else (echoed,), extensions=())
+    return upstream_offer(route, protocol, told)
+
+
+def echoed_subprotocol(protocol: Protocol, offer: WebSocketOffer) -> str | None:
+    """What a client is answered with where the upstream does not choose: browsers fail a 101 without one."""
+    offered = real_subprotocols(offer.subprotocols)
+    own = mqtt_subprotocol(offered) if protocol == "mqtt" else None
+    return own or next(iter(offered), None)
 
 
 def upstream_headers(
     route: Route,
     target: Target,
     request: Request,
-    offer: WebSocketOffer,
+    sent: WebSocketOffer,
     cookie_name: str | None,
     passed: Container[str],
     identity: Headers = (),
@@ -48,17 +71,16 @@ def upstream_headers(
 ) -> Headers:
     """An allowlist with what passed_headers says; the cookie of that name stays out (see Admitted.token_cookie).
 
-    identity: what the token says, see identity_headers; is_checked: an Authorization header is what the gateway
-    has checked, or the route asks for nothing.
+    sent: see upstream_offer; identity: what the token says, see identity_headers; is_checked: an Authorization
+    header is what the gateway has checked, or the route asks for nothing.
     """
-    sent = upstream_offer(route, offer)
     host = request.one("host") or ""
     headers: list[tuple[str, str]] = [
         ("Host", host if route.host_header == "Original" else target.host_header),
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),
         ("Sec-WebSocket-Version", "13"),
-        ("Sec-WebSocket-Key", offer.key),
+        ("Sec-WebSocket-Key", sent.key),
         ("X-Request-Id", request.request_id),
         ("X-Forwarded-For", request.address),
         ("X-Forwarded-Host", host),
@@ -98,22 +120,20 @@ def _may_pass(name: str) -> bool:
     return not is_reserved(name) and plain(name) != "x-user-roles"
 
 
-def switching_protocols(route: Route, offer: WebSocketOffer, answer: Answer, request_id: str) -> bytes:
+def switching_protocols(
+    route: Route, protocol: Protocol, offer: WebSocketOffer, answer: Answer, request_id: str
+) -> bytes:
     """The 101 to the client, after the upstream's."""
-    subprotocol = answer.subprotocol
-    if not route.copy_sub_protocol:
-        subprotocol = first_real(offer.subprotocols)
+    subprotocol = answer.subprotocol if route.copy_sub_protocol else echoed_subprotocol(protocol, offer)
+    if subprotocol not in offer.subprotocols:
+        # The gateway's own offer to a broker.
+        subprotocol = None
     return _head(offer, subprotocol, answer.extensions, request_id, answer.set_cookies)
 
 
-def switching_protocols_to_refuse(offer: WebSocketOffer, request_id: str) -> bytes:
-    """The 101 that only carries a Close: browsers fail the handshake without an echoed subprotocol."""
-    return _head(offer, first_real(offer.subprotocols), None, request_id, ())
-
-
-def first_real(subprotocols: tuple[str, ...]) -> str | None:
-    """The first offered subprotocol that is not a token in disguise."""
-    return next(iter(real_subprotocols(subprotocols)), None)
+def switching_protocols_early(protocol: Protocol, offer: WebSocketOffer, request_id: str) -> bytes:
+    """The 101 to a client whose upstream has not been asked, or never will be."""
+    return _head(offer, echoed_subprotocol(protocol, offer), None, request_id, ())
 
 
 def _head(

@@ -9,7 +9,7 @@ from wsgate_dataplane.relay.engine import Connection
 HEAD_BYTES_MAX = 32_768
 """Request line and headers together."""
 EARLY_BYTES_MAX = 65_536
-"""What a client may send behind its head before it is answered; then it is not read from."""
+"""What a client may send that nobody has taken yet; then it is not read from."""
 
 _END = b"\r\n\r\n"
 
@@ -19,6 +19,7 @@ class Stage(Enum):
 
     HEAD = "head"
     ASKED = "asked"
+    SWITCHED = "switched"
     ANSWERED = "answered"
     LEFT = "left"
 
@@ -45,12 +46,13 @@ class Owner(Protocol):
 class Front(asyncio.Protocol):
     """Reads one request's head; what follows belongs to the session. There is no second request."""
 
-    __slots__ = ("_early", "_owner", "_received", "_stage", "_transport")
+    __slots__ = ("_early", "_owner", "_received", "_stage", "_transport", "_waiter")
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._stage = Stage.HEAD
         self._received = self._early = b""
+        self._waiter: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not by isinstance: uvloop's transports do not inherit from asyncio's.
@@ -60,10 +62,11 @@ class Front(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._stage is Stage.HEAD:
             self._read_head(data)
-        elif self._stage is Stage.ASKED:
+        elif self._stage in (Stage.ASKED, Stage.SWITCHED):
             self._early += data
             if len(self._early) > EARLY_BYTES_MAX:
                 self._transport.pause_reading()
+            self.wake()
 
     def _read_head(self, data: bytes) -> None:
         received = self._received + data if self._received else data
@@ -99,6 +102,42 @@ class Front(asyncio.Protocol):
         """Whether nothing can be said any more."""
         return self._stage is Stage.LEFT or self._transport.is_closing()
 
+    @property
+    def has_switched(self) -> bool:
+        """Whether the client has its 101, so that it understands frames only."""
+        return self._stage is Stage.SWITCHED
+
+    def switch(self, head: bytes) -> None:
+        """Write the 101 before there is a session: the client's first message is to be read here."""
+        self._stage = Stage.SWITCHED
+        self.say(head)
+
+    def say(self, data: bytes) -> None:
+        """Write to a client that is still there."""
+        if not self.is_closing:
+            self._transport.write(data)
+
+    async def received(self) -> bytes:
+        """Take what the client has sent, waiting for it; nothing where wake() was called first.
+
+        Of a client that goes nobody hears here: its owner is told.
+        """
+        if not self._early:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        taken, self._early = self._early, b""
+        if not self.is_closing:
+            self._transport.resume_reading()
+        return taken
+
+    def wake(self) -> None:
+        """Let received() return."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
     def answer(self, response: bytes) -> None:
         """Write a whole answer and end: what follows a refused handshake is not HTTP."""
         if self.is_closing:
@@ -111,16 +150,17 @@ class Front(asyncio.Protocol):
         self._transport.resume_reading()
         self._owner.answered(self)
 
-    def leave(self) -> Connection | None:
+    def leave(self, taken: bytes = b"") -> Connection | None:
         """Give the connection away, with what came early; None where the client is gone.
 
-        Nothing may be awaited between this and Engine.open: what arrives meanwhile would be lost.
+        taken: what received() gave and is the session's all the same. Nothing may be awaited between this and
+        Engine.open: what arrives meanwhile would be lost.
         """
         if self.is_closing:
             return None
         self._stage = Stage.LEFT
         self._owner.left(self)
-        return Connection(self._transport, self._early)
+        return Connection(self._transport, taken + self._early)
 
     def abort(self) -> None:
         """Drop the connection."""

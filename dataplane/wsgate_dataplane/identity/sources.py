@@ -1,4 +1,4 @@
-"""Where a token may stand in a handshake, and which one counts."""
+"""Where a token may stand, and which one counts."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
@@ -7,11 +7,14 @@ from urllib.parse import unquote, unquote_plus
 from wsgate_contract.route import TokenSource
 from wsgate_dataplane.admission.wording import expected
 from wsgate_dataplane.identity.compact import base64url_bytes
+from wsgate_dataplane.identity.strict_json import StrictJSONError, parse_object
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 
 QUERY_NAMES = frozenset({"access_token", "token"})
 """Parameters that carry a token: RFC 6750 2.3, and the usual short form."""
+MESSAGE_MEMBERS = ("token", "access_token")
+"""Members of a first message in JSON that carry a token."""
 BEARER = "bearer."
 BEARER_IN_BASE64URL = "base64url.bearer.authorization.k8s.io."
 TOKEN_SUBPROTOCOLS = (BEARER, BEARER_IN_BASE64URL)
@@ -98,6 +101,47 @@ def _subprotocol_token(offered: str) -> str:
         return base64url_bytes(offered.removeprefix(BEARER_IN_BASE64URL)).decode("ascii")
     except ValueError:
         raise Refused(Reason.TOKEN_MALFORMED, "the subprotocol holds no token in base64url") from None
+
+
+def password_token(password: bytes | None) -> str:
+    """The token in an MQTT CONNECT packet's password.
+
+    Raises Refused: TOKEN_MISSING, TOKEN_MALFORMED.
+    """
+    if not password:
+        raise Refused(Reason.TOKEN_MISSING, "the CONNECT packet has no password")
+    return _ascii(password, "the password")
+
+
+def message_token(payload: bytes) -> str:
+    """The token in a first message: the whole of it, or the member `token` or `access_token` of a JSON object.
+
+    Raises Refused: TOKEN_MISSING, TOKEN_MALFORMED, CREDENTIALS_AMBIGUOUS.
+    """
+    text = payload.strip(b" \t\r\n")
+    if not text.startswith(b"{"):
+        if not text:
+            raise Refused(Reason.TOKEN_MISSING, "the first message is empty")
+        return _ascii(text, "the first message")
+    try:
+        members = parse_object(text)
+    except StrictJSONError as error:
+        raise Refused(Reason.TOKEN_MALFORMED, f"the first message is not a JSON object: {error}") from None
+    found = [members[name] for name in MESSAGE_MEMBERS if name in members]
+    if not found:
+        raise Refused(Reason.TOKEN_MISSING, f"the first message has none of {', '.join(MESSAGE_MEMBERS)}")
+    if len(found) > 1:
+        raise Refused(Reason.CREDENTIALS_AMBIGUOUS, expected("one token", " and ".join(MESSAGE_MEMBERS)))
+    if not isinstance(found[0], str):
+        raise Refused(Reason.TOKEN_MALFORMED, expected("the token as a string", found[0]))
+    return found[0]
+
+
+def _ascii(token: bytes, where: str) -> str:
+    try:
+        return token.decode("ascii")
+    except UnicodeDecodeError:
+        raise Refused(Reason.TOKEN_MALFORMED, f"{where} holds bytes that are in no token") from None
 
 
 def real_subprotocols(offered: Sequence[str]) -> tuple[str, ...]:

@@ -47,11 +47,18 @@ class Reason(StrEnum):
     TOO_MANY_FAILURES = "too-many-failures"
     ROUTE_FULL = "route-full"
     SUBJECT_FULL = "subject-full"
+    TOO_MANY_WAITING = "too-many-waiting"
     # The traffic.
     MESSAGE_TOO_BIG = "message-too-big"
     FRAME_INVALID = "frame-invalid"
     CONTROL_FLOOD = "control-flood"
     FRAGMENT_FLOOD = "fragment-flood"
+    FIRST_MESSAGE_LATE = "first-message-late"
+    MQTT_TEXT_FRAME = "mqtt-text-frame"
+    MQTT_MALFORMED = "mqtt-malformed"
+    MQTT_PROTOCOL = "mqtt-protocol"
+    MQTT_VERSION = "mqtt-version"
+    MQTT_CLIENT_ID = "mqtt-client-id"
     IDLE_TIMEOUT = "idle-timeout"
     WRITE_TIMEOUT = "write-timeout"
     # The gateway.
@@ -98,10 +105,15 @@ def _bad_request(advice: str) -> Outcome:
     return Outcome(400, 1008, "bad request", advice)
 
 
-def _bad_token(advice: str, http: int = 401) -> Outcome:
+def _bad_token(advice: str, http: int = 401, mqtt5: int = 0x87, mqtt311: int = 5) -> Outcome:
     # One word in the Close for every fault of a token; the HTTP body and the log name the check, since a
     # forger learns nothing from it that the signature does not stop.
-    return Outcome(http, 1008, "unauthorized", advice, mqtt5=0x87, mqtt311=5)
+    return Outcome(http, 1008, "unauthorized", advice, mqtt5=mqtt5, mqtt311=mqtt311)
+
+
+def _no_token(advice: str) -> Outcome:
+    # MQTT calls that a bad user name or password.
+    return _bad_token(advice, mqtt5=0x86, mqtt311=4)
 
 
 def _bad_upstream(http: int, advice: str) -> Outcome:
@@ -145,12 +157,12 @@ OUTCOMES: dict[Reason, Outcome] = {
         "origin not allowed",
         "List the page's Origin in the route's origins or in WS_ALLOWED_ORIGINS; a cookie needs a listed one.",
     ),
-    Reason.TOKEN_MISSING: _bad_token("Send the token by one of the route's tokenSources."),
+    Reason.TOKEN_MISSING: _no_token("Send the token by one of the route's tokenSources."),
     Reason.CREDENTIALS_AMBIGUOUS: _bad_request("Send exactly one token, by one source."),
     Reason.SUBPROTOCOL_MISSING: _bad_request(
         "Offer a second, real subprotocol beside the one with the token, which is never echoed."
     ),
-    Reason.TOKEN_MALFORMED: _bad_token(
+    Reason.TOKEN_MALFORMED: _no_token(
         "Send a compact JWS of three canonical base64url parts and a small JSON header and payload."
     ),
     Reason.TOKEN_TYPE: _bad_token("Send an access token, not an ID, refresh, logout or proof token."),
@@ -227,6 +239,15 @@ OUTCOMES: dict[Reason, Outcome] = {
         mqtt5=0x97,
         mqtt311=3,
     ),
+    Reason.TOO_MANY_WAITING: Outcome(
+        503,
+        1013,
+        "try again later",
+        "Send the token in the handshake, or right behind it: too many clients are waited for.",
+        "warning",
+        mqtt5=0x97,
+        mqtt311=3,
+    ),
     Reason.MESSAGE_TOO_BIG: Outcome(
         None,
         1009,
@@ -250,6 +271,40 @@ OUTCOMES: dict[Reason, Outcome] = {
     ),
     Reason.FRAGMENT_FLOOD: Outcome(
         None, 1008, "too many fragments", "Send at most 1,000 fragments a message.", mqtt5=0x96
+    ),
+    Reason.FIRST_MESSAGE_LATE: Outcome(
+        None,
+        1008,
+        "no first message",
+        "Send the token, or the MQTT CONNECT packet, within limits.firstMessageSeconds of the handshake.",
+    ),
+    Reason.MQTT_TEXT_FRAME: Outcome(
+        None, 1003, "binary frames only", "Send MQTT in binary frames (MQTT 5, 6.0).", mqtt5=0x82
+    ),
+    Reason.MQTT_MALFORMED: Outcome(
+        None,
+        1002,
+        "protocol error",
+        "The peer broke the format of MQTT packets; the log line names the rule.",
+        mqtt5=0x81,
+    ),
+    Reason.MQTT_PROTOCOL: Outcome(
+        None,
+        1002,
+        "protocol error",
+        "The peer sent an MQTT packet out of place; the log line names it.",
+        mqtt5=0x82,
+    ),
+    Reason.MQTT_VERSION: Outcome(
+        None, 1002, "protocol error", "Speak MQTT 3.1, 3.1.1 or 5.", mqtt5=0x84, mqtt311=1
+    ),
+    Reason.MQTT_CLIENT_ID: Outcome(
+        None,
+        1008,
+        "client id not valid",
+        "Choose another client id, or see what the route's mqtt.clientID makes of the token's claims.",
+        mqtt5=0x85,
+        mqtt311=2,
     ),
     Reason.IDLE_TIMEOUT: Outcome(
         None,

@@ -11,6 +11,7 @@ from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
+from wsgate_dataplane.protocols.mqtt.last_words import last_words
 from wsgate_dataplane.registry.session import Arrival, Session
 from wsgate_dataplane.relay.engine import Closed, Engine
 from wsgate_dataplane.relay.timer import DeadlineTimer
@@ -27,8 +28,15 @@ log = logging.getLogger("wsgate")
 CLOCK_JUMP_SECONDS = 1.0
 """A wall clock that moved by more against the loop's moves every token's expiry with it."""
 
-PROXY_ERRORS = frozenset({Reason.UPSTREAM_LOST, Reason.WRITE_TIMEOUT, Reason.FRAME_INVALID})
+PROXY_ERRORS = frozenset(
+    {Reason.UPSTREAM_LOST, Reason.WRITE_TIMEOUT, Reason.FRAME_INVALID, Reason.MQTT_MALFORMED, Reason.MQTT_PROTOCOL}
+)
 """Ends that ws_proxy_errors_total counts."""
+
+
+def _nothing() -> None:
+    """Nobody waits."""
+
 
 LIVE = (Phase.PENDING, Phase.OPEN)
 """Phases of a session that something can still end."""
@@ -77,9 +85,11 @@ class Registry:
     def __iter__(self) -> Iterator[Session]:
         return iter(tuple(self._sessions.values()))
 
-    def register(self, route: Route, identity: Identity, arrival: Arrival) -> Session:
-        """Make a session known before its dial, so that a revocation meanwhile finds it."""
-        session = Session(self, next(self._uids), route, identity, arrival, self._loop.time())
+    def register(
+        self, route: Route, identity: Identity, arrival: Arrival, on_end: Callable[[], None] = _nothing
+    ) -> Session:
+        """Make a session known before its dial, so that a revocation meanwhile finds it; on_end tells of one."""
+        session = Session(self, next(self._uids), route, identity, arrival, self._loop.time(), on_end)
         self._sessions[session.uid] = session
         self._by_route[route.key] += 1
         self._empty.clear()
@@ -108,8 +118,11 @@ class Registry:
         if session.life.phase in LIVE:
             session.ended_at = self._loop.time()
         command = session.life.end(reason, detail, closed_by)
-        if command is not None and session.relay is not None:
-            self._engine.close(session.relay, command.code, command.words)
+        if session.relay is None:
+            session.on_end()
+        elif command is not None:
+            last = None if session.mqtt is None else last_words(session.mqtt, OUTCOMES[reason])
+            self._engine.close(session.relay, command.code, command.words, last)
 
     def revoke(self, records: Iterable[RevocationRecord], now: float) -> int:
         """End every session that one of the records touches; returns how many. now in Unix seconds."""
@@ -183,7 +196,7 @@ class Registry:
         if ended.reason is Reason.TOKEN_REVOKED:
             self._metrics.revocation_to_close_seconds.observe(now - session.ended_at)
         if ended.reason in PROXY_ERRORS:
-            self._metrics.proxy_errors.labels("raw").inc()
+            self._metrics.proxy_errors.labels(session.arrival.protocol).inc()
         identity = session.identity
         fields = {
             "reason": ended.reason.value,
@@ -191,6 +204,7 @@ class Registry:
             "code": ended.code,
             "detail": ended.detail,
             "route": session.route.key,
+            "protocol": session.arrival.protocol,
             "request_id": session.arrival.request_id,
             "address": session.arrival.address,
             "iss": identity.issuer,

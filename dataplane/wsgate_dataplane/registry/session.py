@@ -1,9 +1,12 @@
 """One live session: what is known of it, and the relay's events on their way to its lifecycle."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from wsgate_contract.route import Route
 from wsgate_dataplane.outcomes.table import Reason
+from wsgate_dataplane.protocols.detect import Protocol
+from wsgate_dataplane.protocols.mqtt.last_words import MQTTClient
 from wsgate_dataplane.relay.engine import Closed, Limit, LimitExceeded, SessionId, Side, SideLost
 from wsgate_dataplane.revocation.matching import Identity
 from wsgate_dataplane.session.lifecycle import Lifecycle
@@ -16,6 +19,9 @@ LIMIT_REASONS: dict[Limit, Reason] = {
     Limit.MESSAGE_BYTES: Reason.MESSAGE_TOO_BIG,
     Limit.CONTROL_FRAMES: Reason.CONTROL_FLOOD,
     Limit.FRAGMENTS: Reason.FRAGMENT_FLOOD,
+    Limit.TEXT_FRAME: Reason.MQTT_TEXT_FRAME,
+    Limit.MQTT_MALFORMED: Reason.MQTT_MALFORMED,
+    Limit.MQTT_PROTOCOL: Reason.MQTT_PROTOCOL,
     Limit.IDLE: Reason.IDLE_TIMEOUT,
     Limit.WRITE: Reason.WRITE_TIMEOUT,
 }
@@ -29,15 +35,26 @@ class Arrival(NamedTuple):
 
     request_id: str
     address: str
+    protocol: Protocol = "raw"
 
 
 class Session:
-    """Listens to the relay; the registry acts for it."""
+    """Listens to the relay; the registry acts for it. on_end is called where it ends before it was open."""
 
-    __slots__ = ("arrival", "ended_at", "identity", "life", "registry", "relay", "route", "started_at", "uid")
+    __slots__ = (
+        "arrival", "ended_at", "identity", "life", "mqtt", "on_end", "registry", "relay", "route",
+        "started_at", "uid",
+    )  # fmt: skip
 
     def __init__(
-        self, registry: "Registry", uid: int, route: Route, identity: Identity, arrival: Arrival, started_at: float
+        self,
+        registry: "Registry",
+        uid: int,
+        route: Route,
+        identity: Identity,
+        arrival: Arrival,
+        started_at: float,
+        on_end: Callable[[], None],
     ) -> None:
         self.registry = registry
         self.uid = uid
@@ -48,6 +65,9 @@ class Session:
         """Loop seconds; ended_at is when the reason to end arose."""
         self.life = Lifecycle()
         self.relay: SessionId | None = None
+        self.mqtt: MQTTClient | None = None
+        """None: it is no MQTT session."""
+        self.on_end = on_end
 
     def relay_opened(self, session: SessionId) -> None:
         """The handshake is over."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from wsgate_dataplane.frames.build import close_frame
+from wsgate_dataplane.protocols.mqtt.last_words import LastWords
 from wsgate_dataplane.relay.cut import cut
 from wsgate_dataplane.relay.engine import Connection, Counters, Listener, RelayLimits, SessionId
 from wsgate_dataplane.relay.timer import DeadlineTimer
@@ -17,7 +18,7 @@ class AsyncioEngine:
         self.clock: Callable[[], float] = loop.time
         self.timer = DeadlineTimer[SessionId](loop, self._on_due)
         self._tunnels: dict[SessionId, Tunnel] = {}
-        self._last_words: dict[SessionId, LastWords] = {}
+        self._leaving: dict[SessionId, Leaving] = {}
         self._ids = 0
 
     def __len__(self) -> int:
@@ -27,23 +28,25 @@ class AsyncioEngine:
         self,
         client: Connection,
         upstream: Connection,
-        head: bytes,
+        first: tuple[bytes, bytes],
         limits: RelayLimits,
         listener: Listener,
         *,
         extensions: bool,
+        mqtt_level: int | None = None,
     ) -> SessionId:
         """See Engine.open."""
         self._ids += 1
-        tunnel = Tunnel(self, self._ids, (client, upstream), limits, listener, extensions=extensions)
+        ends = (client, upstream)
+        tunnel = Tunnel(self, self._ids, ends, limits, listener, extensions=extensions, mqtt_level=mqtt_level)
         self._tunnels[tunnel.id] = tunnel
-        tunnel.start(head, (client.early, upstream.early))
+        tunnel.start(first, (client.early, upstream.early))
         return tunnel.id
 
-    def close(self, session: SessionId, code: int, words: str) -> None:
+    def close(self, session: SessionId, code: int, words: str, last_words: LastWords | None = None) -> None:
         """See Engine.close."""
         if tunnel := self._tunnels.get(session):
-            tunnel.close(code, words)
+            tunnel.close(code, words, last_words)
 
     def abort(self, session: SessionId) -> None:
         """See Engine.abort."""
@@ -70,10 +73,10 @@ class AsyncioEngine:
     ) -> None:
         """See Engine.refuse."""
         self._ids += 1
-        last_words = LastWords(client.transport, self._ids, self, on_gone)
-        self._last_words[self._ids] = last_words
+        leaving = Leaving(client.transport, self._ids, self, on_gone)
+        self._leaving[self._ids] = leaving
         self.timer.set(self._ids, self.clock() + seconds)
-        client.transport.set_protocol(last_words)
+        client.transport.set_protocol(leaving)
         client.transport.write(head + close_frame(*close))
         client.transport.write_eof()
         client.transport.resume_reading()
@@ -83,27 +86,27 @@ class AsyncioEngine:
         self.timer.discard(tunnel.id)
         del self._tunnels[tunnel.id]
 
-    def forget_last_words(self, id_: SessionId) -> None:
+    def forget_leaving(self, id_: SessionId) -> None:
         """The refused client is gone."""
         self.timer.discard(id_)
-        del self._last_words[id_]
+        del self._leaving[id_]
 
     def stop(self) -> None:
         """Cut everything."""
         for tunnel in list(self._tunnels.values()):
             tunnel.abort()
-        for last_words in list(self._last_words.values()):
-            cut(last_words.transport)
+        for leaving in list(self._leaving.values()):
+            cut(leaving.transport)
         self.timer.stop()
 
     def _on_due(self, session: SessionId) -> None:
         if tunnel := self._tunnels.get(session):
             tunnel.on_due()
-        elif last_words := self._last_words.get(session):
-            cut(last_words.transport)
+        elif leaving := self._leaving.get(session):
+            cut(leaving.transport)
 
 
-class LastWords(asyncio.Protocol):
+class Leaving(asyncio.Protocol):
     """A refused client that has been sent its Close frame and is waited for."""
 
     __slots__ = ("_engine", "_id", "_on_gone", "transport")
@@ -117,5 +120,5 @@ class LastWords(asyncio.Protocol):
         self._on_gone = on_gone
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._engine.forget_last_words(self._id)
+        self._engine.forget_leaving(self._id)
         self._on_gone()

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wsgate_dataplane.frames.scanner import Scanner
+from wsgate_dataplane.protocols.mqtt.last_words import LastWords
+from wsgate_dataplane.protocols.mqtt.scanner import MQTTScanner
 from wsgate_dataplane.relay.engine import Side
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class End(asyncio.Protocol):
         "is_shut",
         "last_ping",
         "last_seen",
+        "last_words",
         "other",
         "pending_close",
         "scanner",
@@ -63,6 +66,8 @@ class End(asyncio.Protocol):
         """FIN has been sent to the peer: nothing more can be said to it."""
         self.pending_close: bytes | None = None
         """Our Close towards this peer, waiting for a frame boundary."""
+        self.last_words: LastWords | None = None
+        """To be said before it, waiting for a packet's end too."""
         self.stuck_since: float | None = None
         self.stuck_bytes = 0
 
@@ -104,6 +109,11 @@ class End(asyncio.Protocol):
     def finish_frame(self) -> None:
         """Forward no more from this peer than what is missing of the frame that it is in."""
         self._feed = self.scanner.finish_frame
+
+    def finish_packet(self) -> None:
+        """The same, up to a frame's end where an MQTT packet ends too."""
+        if isinstance(self.scanner, MQTTScanner):
+            self._feed = self.scanner.finish_packet
 
     def mute(self) -> None:
         """Forward nothing more from this peer, but keep reading to see its FIN."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from wsgate_dataplane.protocols.mqtt.last_words import LastWords
+
 SessionId = int
 
 
@@ -23,6 +25,9 @@ class Limit(Enum):
     MESSAGE_BYTES = "message bytes"
     CONTROL_FRAMES = "control frames"
     FRAGMENTS = "fragments"
+    TEXT_FRAME = "text frame"
+    MQTT_MALFORMED = "malformed packet"
+    MQTT_PROTOCOL = "packet out of place"
     IDLE = "idle"
     WRITE = "write"
 
@@ -110,22 +115,26 @@ class Engine(Protocol):
         self,
         client: Connection,
         upstream: Connection,
-        head: bytes,
+        first: tuple[bytes, bytes],
         limits: RelayLimits,
         listener: Listener,
         *,
         extensions: bool,
+        mqtt_level: int | None = None,
     ) -> SessionId:
-        """Write head (the 101) to the client, forward both sides' early bytes, relay from then on.
+        """Write what comes first to the client (its 101) and to the upstream (whole frames), forward both sides'
+        early bytes, relay from then on.
 
-        extensions says whether RSV1 may be set (permessage-deflate was negotiated end to end).
+        extensions says whether RSV1 may be set (permessage-deflate was negotiated end to end); mqtt_level: of
+        the CONNECT that was read, whose session is followed packet by packet; None: it is no MQTT session.
         """
         ...
 
-    def close(self, session: SessionId, code: int, words: str) -> None:
+    def close(self, session: SessionId, code: int, words: str, last_words: LastWords | None = None) -> None:
         """Close both sides on a frame boundary; cut what does not reach one within the grace.
 
-        An id that is gone, or closing already, is fine.
+        last_words: told to an MQTT client before its Close, where a packet ends within the grace. An id that is
+        gone, or closing already, is fine.
         """
         ...
 

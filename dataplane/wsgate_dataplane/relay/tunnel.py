@@ -13,11 +13,15 @@ other sends afterwards is dropped. ENDING: the peers end it themselves, the gate
 import asyncio
 import math
 import os
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wsgate_dataplane.frames.build import close_frame, ping_frame
 from wsgate_dataplane.frames.scanner import Scanner
+from wsgate_dataplane.protocols.mqtt.last_words import LastWords
+from wsgate_dataplane.protocols.mqtt.scanner import MQTTScanner
 from wsgate_dataplane.relay.cut import cut
 from wsgate_dataplane.relay.end import End
 from wsgate_dataplane.relay.engine import (
@@ -86,11 +90,15 @@ class Tunnel:
         listener: Listener,
         *,
         extensions: bool,
+        mqtt_level: int | None,
     ) -> None:
+        make_scanner: Callable[..., Scanner] = partial(Scanner, extensions=extensions)
+        if mqtt_level is not None:
+            make_scanner = partial(MQTTScanner, level=mqtt_level)
+
         def end(side: Side, transport: asyncio.Transport) -> End:
-            scanner = Scanner(
+            scanner = make_scanner(
                 masked=side is Side.CLIENT,
-                extensions=extensions,
                 max_message_bytes=limits.max_message_bytes,
                 max_fragments=limits.max_fragments,
                 max_control_frames_per_second=limits.max_control_frames_per_second,
@@ -112,12 +120,14 @@ class Tunnel:
         self.upstream = end(Side.UPSTREAM, ends[1].transport)
         self.client.other, self.upstream.other = self.upstream, self.client
 
-    def start(self, head: bytes, early: tuple[bytes, bytes]) -> None:
-        """The 101 first, then what both sides sent before it was written."""
+    def start(self, first: tuple[bytes, bytes], early: tuple[bytes, bytes]) -> None:
+        """What each side is told first, then what both sides sent before it was written."""
         self.client.transport.set_protocol(self.client)
         self.upstream.transport.set_protocol(self.upstream)
         # Before the first event: the listener may answer with a Close.
-        self.client.transport.write(head)
+        for end, said in ((self.client, first[0]), (self.upstream, first[1])):
+            if said:
+                end.transport.write(said)
         self.listener.relay_opened(self.id)
         self.reschedule()
         for end, data in ((self.upstream, early[1]), (self.client, early[0])):
@@ -168,8 +178,8 @@ class Tunnel:
         if self.client.is_lost and self.upstream.is_lost and self.state is not State.GONE:
             self._gone()
 
-    def close(self, code: int, words: str) -> None:
-        """Close both sides on a frame boundary each."""
+    def close(self, code: int, words: str, last_words: LastWords | None = None) -> None:
+        """Close both sides on a frame boundary each; last_words, for the client, need a packet's end too."""
         if self.state is State.CLOSING or self.state is State.GONE:
             return
         self._become(State.CLOSING)
@@ -184,17 +194,30 @@ class Tunnel:
             mask = os.urandom(4) if end.side is Side.UPSTREAM else None
             end.pending_close = close_frame(code, words, mask)
             end.other.finish_frame()
+            if end is self.client and last_words is not None:
+                end.last_words = last_words
+                end.other.finish_packet()
             self._say_close(end)
         self.reschedule()
         self._finish()
 
     def _say_close(self, end: End) -> None:
-        frame = end.pending_close
-        if frame is None or not end.other.scanner.is_at_boundary:
+        frame, scanner = end.pending_close, end.other.scanner
+        if frame is None or not scanner.is_at_boundary:
             return
-        end.pending_close = None
+        if end.last_words is not None:
+            assert isinstance(scanner, MQTTScanner), "only an MQTT session has last words"
+            if not scanner.is_at_packet_boundary:
+                return
+            if not scanner.is_over:
+                said = end.last_words.after_connack if scanner.has_begun else end.last_words.before_connack
+                frame = said + frame
+        if scanner.close_code is not None:
+            # The other peer's own Close came first after all.
+            frame = b""
+        end.pending_close = end.last_words = None
         end.other.mute()
-        if not end.is_lost and not end.transport.is_closing():
+        if frame and not end.is_lost and not end.transport.is_closing():
             end.transport.write(frame)
         end.shut()
 
@@ -273,6 +296,11 @@ class Tunnel:
                 self.abort()
                 return
             for end in (self.client, self.upstream):
+                if end.last_words is not None:
+                    # No packet has ended within the grace: the Close has to do without words.
+                    end.last_words = None
+                    end.other.finish_frame()
+                    self._say_close(end)
                 if end.pending_close is not None:
                     # No boundary within the grace: this peer would misread a Close of ours.
                     end.pending_close = None

@@ -40,7 +40,21 @@ REDIS_CAUSES = (
     "unexpected",
 )
 
-REFUSAL_REASONS = tuple(reason for reason in Reason if OUTCOMES[reason].http is not None)
+IN_BAND_REASONS = (
+    Reason.MESSAGE_TOO_BIG,
+    Reason.FRAME_INVALID,
+    Reason.CONTROL_FLOOD,
+    Reason.FRAGMENT_FLOOD,
+    Reason.FIRST_MESSAGE_LATE,
+    Reason.MQTT_TEXT_FRAME,
+    Reason.MQTT_MALFORMED,
+    Reason.MQTT_PROTOCOL,
+    Reason.MQTT_VERSION,
+    Reason.MQTT_CLIENT_ID,
+    Reason.CLIENT_CLOSED,
+)
+"""A first message may be refused for these; no HTTP answer can."""
+REFUSAL_REASONS = tuple(r for r in Reason if OUTCOMES[r].http is not None or r in IN_BAND_REASONS)
 PEERS_ENDS = (Reason.CLIENT_CLOSED, Reason.CLIENT_LOST, Reason.UPSTREAM_CLOSED)
 CLOSE_REASONS = tuple(reason for reason in Reason if OUTCOMES[reason].close is not None or reason in PEERS_ENDS)
 AUTH_REASONS = tuple(
@@ -73,7 +87,7 @@ class Metrics:
         self._declare_revocation()
 
     def refused(self, reason: Reason) -> None:
-        """Count one refusal before the 101, and as a failed authentication where the token was at fault."""
+        """Count one request without a session, and as a failed authentication where the token was at fault."""
         self.refusals.labels(reason).inc()
         if reason in AUTH_REASONS:
             self.auth_failures.labels(reason).inc()
@@ -135,7 +149,7 @@ class Metrics:
         self.rate_limit_violations = self._counter("ws_rate_limit_violations", "Messages over a rate limit.")
 
     def _declare_traffic(self) -> None:
-        self.refusals = self._counter("ws_refusals", "Refusals before the 101.", reason=REFUSAL_REASONS)
+        self.refusals = self._counter("ws_refusals", "Requests that became no session.", reason=REFUSAL_REASONS)
         self.closes = self._counter("ws_closes", "Sessions ended.", reason=CLOSE_REASONS)
         self._closes = {reason: self.closes.labels(reason) for reason in CLOSE_REASONS}
         self.messages = self._counter("ws_messages", "Messages relayed.", direction=DIRECTIONS)

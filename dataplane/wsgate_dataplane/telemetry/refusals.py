@@ -20,7 +20,7 @@ _TOKEN = re.compile(r"ey[JA][A-Za-z0-9_=-]{8,}(?:(?:\.|%2[Ee])[A-Za-z0-9_=-]*)*"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One request that was answered before the 101, or with a Close in place of a session."""
+    """One request that became no session."""
 
     time: float
     """Unix seconds."""
@@ -30,8 +30,8 @@ class Refusal:
     """What was expected and what was found."""
     path: str
     address: str
-    status: int
-    """The HTTP status, also where the client was told by a Close."""
+    status: int | None
+    """Also where the client was told by a Close; None: a first message's fault, which has none."""
     route: str | None = None
     """None: no route was found."""
     subject: str | None = None

@@ -12,7 +12,6 @@ from wsgate_operator.resources.wsroute import WsRoute
 from wsgate_operator.translate.destinations import destinations_of, forbidden_destination
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.revocations import invalidity_of_revocation, record_of
-from wsgate_operator.translate.unsupported import warnings_of
 from wsgate_operator.translate.validity import invalidity_of
 
 Age = tuple[float, str, str]
@@ -28,7 +27,6 @@ class AssessedRoute:
     rendered: Route
     fault: str | None
     forbidden: str | None
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,6 @@ class Assessments:
             ),
             fault=invalidity_of(route.spec, options),
             forbidden=forbidden_destination(route.spec, namespace, options),
-            warnings=warnings_of(route.spec),
         )
 
     def of_revocation(self, revocation: TokenRevocation, options: Options) -> AssessedRevocation:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 
+from wsgate_contract.route import Auth, Forward
 from wsgate_operator.resources.legacy import LegacyRoute
 from wsgate_operator.resources.metadata import API_VERSION, Metadata
 from wsgate_operator.resources.wsroute import WsRoute, WsRouteSpec
@@ -10,6 +11,11 @@ from wsgate_operator.translate.options import Options
 
 ONLY_ROUTE_ALIAS = "/ws"
 """The original serves everything at this path; its clients connect there."""
+
+LEGACY_AUTH = Auth(
+    token_sources=("Header", "Cookie", "MQTTPassword", "FirstMessage"), forward=Forward(first_message="Forward")
+)
+"""Where the original finds a token; it passes the first message on."""
 
 RATE_LIMIT_WARNING = (
     "the original gateway's rate limit of 10 messages a second, 30 at once, has no effect yet: "
@@ -43,6 +49,7 @@ def _route(entry: LegacyRoute, prefix: str, name: str, options: Options) -> WsRo
             upstream=entry.upstream,
             copy_sub_protocol=entry.copy_sub_protocol,
             preserve_query=entry.preserve_query,
+            auth=LEGACY_AUTH,
             gateway_name=options.gateway_name,
         ),
     )

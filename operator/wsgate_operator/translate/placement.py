@@ -125,7 +125,7 @@ def _judge(found: AssessedRoute, claims: HostClaims, options: Options, extra: tu
         reason, message = VerdictReason.REF_NOT_PERMITTED, found.forbidden
     elif (contest := contested(found.rendered, claims, options)) is not None:
         reason, message = contest
-    warnings = found.warnings + extra if reason is VerdictReason.ACCEPTED else ()
+    warnings = extra if reason is VerdictReason.ACCEPTED else ()
     return Verdict("WsRoute", found.rendered.key, reason, message, warnings, found.forbidden)
 
 

@@ -3,6 +3,7 @@
 import json
 
 from wsgate_contract.headers import is_reserved, plain
+from wsgate_contract.template import claims_in
 from wsgate_operator.resources.wsroute import WsRouteSpec
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.unsupported import refusal_of
@@ -13,6 +14,7 @@ def invalidity_of(spec: WsRouteSpec, options: Options) -> str | None:
     faults = (
         _provider_missing(spec, options),
         _token_needed(spec),
+        _source_unreachable(spec),
         _key_set_broken(spec),
         _weightless(spec),
         _header_taken(spec),
@@ -39,11 +41,22 @@ def _token_needed(spec: WsRouteSpec) -> str | None:
         "auth.claims": spec.auth.claims,
         "auth.forward.claimToHeaders": spec.auth.forward.claim_to_headers,
         "limits.maxConnectionsPerSubject": spec.limits.max_connections_per_subject,
+        "mqtt.clientID": spec.mqtt.client_id == "Prefix" or claims_in(spec.mqtt.client_id),
+        "mqtt.userName": claims_in(spec.mqtt.user_name or ""),
     }
     useless = " and ".join(f"spec.{name}" for name, value in given.items() if value)
     if not useless:
         return None
     return f"spec.auth.mode Anonymous checks no token, yet {useless} would need one: remove that, or the mode"
+
+
+def _source_unreachable(spec: WsRouteSpec) -> str | None:
+    sources = set(spec.auth.token_sources)
+    if spec.protocol == "Raw" and sources == {"MQTTPassword"}:
+        return "spec.auth.tokenSources has MQTTPassword alone, which no Raw session has: add another, or use Auto"
+    if spec.protocol == "MQTT" and sources == {"FirstMessage"}:
+        return "spec.auth.tokenSources has FirstMessage alone, but MQTT begins with CONNECT: use MQTTPassword"
+    return None
 
 
 def _key_set_broken(spec: WsRouteSpec) -> str | None:

@@ -1,9 +1,12 @@
-"""Close and Ping frames, read back by websockets' parser."""
+"""The gateway's own frames, read back by websockets' parser."""
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from wsgate_dataplane.frames.build import close_frame, ping_frame
+from wsgate_dataplane.frames.build import close_frame, data_frame, masked, ping_frame, pong_frame
 
 
 def parse(data: bytes, *, mask: bool) -> Frame:
@@ -35,3 +38,23 @@ def test_words_are_cut_to_what_a_control_frame_holds() -> None:
 def test_a_ping_is_empty_in_both_directions() -> None:
     assert parse(ping_frame(), mask=False).opcode is Opcode.PING
     assert parse(ping_frame(b"abcd"), mask=True).data == b""
+
+
+def test_a_pong_carries_its_pings_payload() -> None:
+    frame = parse(pong_frame(b"abc"), mask=False)
+    assert (frame.opcode, bytes(frame.data)) == (Opcode.PONG, b"abc")
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 70_001])
+@pytest.mark.parametrize("mask", [None, b"abcd"])
+@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
+def test_a_data_frame_of_any_size_is_read_back(size: int, mask: bytes | None, opcode: Opcode) -> None:
+    payload = bytes(range(256)) * (size // 256 + 1)
+    frame = parse(data_frame(opcode, payload[:size], mask, is_final=size != 1), mask=mask is not None)
+    assert (frame.opcode, bytes(frame.data), frame.fin) == (opcode, payload[:size], size != 1)
+
+
+@given(st.binary(max_size=300), st.binary(min_size=4, max_size=4))
+def test_a_mask_that_is_put_on_twice_is_gone(payload: bytes, mask: bytes) -> None:
+    assert masked(masked(payload, mask), mask) == payload
+    assert masked(payload, mask) == bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))

@@ -46,7 +46,8 @@ class Question:
         self.steps.clear()
         try:
             serving = admission.find_route(self.catalogue, request, self._keep)
-            await admission.admit(serving, request, time.time(), self._keep)
+            credential = admission.find_credential(serving, request, time.time(), self._keep)
+            await admission.admit(serving, credential, time.time(), self._keep)
         except Refused as refused:
             return str(refused.reason)
         finally:

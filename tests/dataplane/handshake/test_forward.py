@@ -8,16 +8,19 @@ import pytest
 from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.forward import (
     check_loop,
-    first_real,
+    echoed_subprotocol,
+    in_band_offer,
     passed_headers,
     switching_protocols,
-    switching_protocols_to_refuse,
+    switching_protocols_early,
     upstream_headers,
     upstream_offer,
 )
 from wsgate_dataplane.handshake.request import Request, WebSocketOffer
+from wsgate_dataplane.identity.sources import BEARER_IN_BASE64URL
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
+from wsgate_dataplane.protocols.detect import Protocol
 from wsgate_dataplane.upstreams.answer import Answer
 from wsgate_dataplane.upstreams.dial import Target
 
@@ -48,7 +51,8 @@ def sent(
     asked = request(*headers, is_secure=is_secure)
     served = to or route()
     passed = passed_headers(served)
-    return list(upstream_headers(served, TARGET, asked, offer, cookie_name, passed, is_checked=is_checked))
+    narrowed = upstream_offer(served, "raw", offer)
+    return list(upstream_headers(served, TARGET, asked, narrowed, cookie_name, passed, is_checked=is_checked))
 
 
 def values(headers: Iterable[tuple[str, str]], name: str) -> list[str]:
@@ -177,14 +181,14 @@ def test_the_offer_goes_upstream_in_order() -> None:
     headers = sent(offer=OFFER)
     assert values(headers, "Sec-WebSocket-Protocol") == ["chat, mqtt"]
     assert values(headers, "Sec-WebSocket-Extensions") == ["permessage-deflate"]
-    assert upstream_offer(route(), OFFER).subprotocols == ("chat", "mqtt")
+    assert upstream_offer(route(), "raw", OFFER).subprotocols == ("chat", "mqtt")
 
 
 def test_without_copying_no_subprotocol_is_offered_upstream() -> None:
     keeping = route(copySubProtocol=False)
     assert values(sent(offer=OFFER, to=keeping), "Sec-WebSocket-Protocol") == []
-    assert upstream_offer(keeping, OFFER).subprotocols == ()
-    assert upstream_offer(keeping, OFFER).extensions == ("permessage-deflate",)
+    assert upstream_offer(keeping, "raw", OFFER).subprotocols == ()
+    assert upstream_offer(keeping, "raw", OFFER).extensions == ("permessage-deflate",)
 
 
 def head_of(answer: bytes) -> tuple[str, dict[str, list[str]]]:
@@ -208,14 +212,14 @@ PLAIN_101 = {
 
 
 def test_the_clients_101_proves_the_clients_key() -> None:
-    status, fields = head_of(switching_protocols(route(), PLAIN, Answer(None, None), "r-1"))
+    status, fields = head_of(switching_protocols(route(), "raw", PLAIN, Answer(None, None), "r-1"))
     assert status == "HTTP/1.1 101 Switching Protocols"
     assert fields == PLAIN_101
 
 
 def test_the_clients_101_says_what_the_upstream_chose_and_hands_on_its_cookies() -> None:
     answer = Answer("mqtt", "permessage-deflate; x=1", ("node=\xe4", "zone=b; Path=/"))
-    _, fields = head_of(switching_protocols(route(), OFFER, answer, "r-1"))
+    _, fields = head_of(switching_protocols(route(), "raw", OFFER, answer, "r-1"))
     assert fields == PLAIN_101 | {
         "Set-Cookie": ["node=\xe4", "zone=b; Path=/"],
         "Sec-WebSocket-Protocol": ["mqtt"],
@@ -224,21 +228,21 @@ def test_the_clients_101_says_what_the_upstream_chose_and_hands_on_its_cookies()
 
 
 def test_an_upstream_that_chose_no_subprotocol_is_not_overruled() -> None:
-    assert head_of(switching_protocols(route(), OFFER, Answer(None, None), "r-1"))[1] == PLAIN_101
+    assert head_of(switching_protocols(route(), "raw", OFFER, Answer(None, None), "r-1"))[1] == PLAIN_101
 
 
 @pytest.mark.parametrize(("offer", "chosen"), [(OFFER, ["chat"]), (PLAIN, [])], ids=["some", "none"])
 def test_without_copying_the_client_is_answered_with_its_first_subprotocol(
     offer: WebSocketOffer, chosen: list[str]
 ) -> None:
-    _, fields = head_of(switching_protocols(route(copySubProtocol=False), offer, Answer(None, None), "r-1"))
+    _, fields = head_of(switching_protocols(route(copySubProtocol=False), "raw", offer, Answer(None, None), "r-1"))
     assert fields.get("Sec-WebSocket-Protocol", []) == chosen
 
 
-def test_a_101_that_only_refuses_echoes_the_first_subprotocol_and_no_extension() -> None:
-    _, fields = head_of(switching_protocols_to_refuse(OFFER, "r-1"))
+def test_a_101_before_the_upstreams_echoes_the_first_subprotocol_and_no_extension() -> None:
+    _, fields = head_of(switching_protocols_early("raw", OFFER, "r-1"))
     assert fields == PLAIN_101 | {"Sec-WebSocket-Protocol": ["chat"]}
-    assert head_of(switching_protocols_to_refuse(PLAIN, "r-1"))[1] == PLAIN_101
+    assert head_of(switching_protocols_early("raw", PLAIN, "r-1"))[1] == PLAIN_101
 
 
 def test_an_authorization_header_that_nobody_checked_is_not_sent_upstream() -> None:
@@ -247,8 +251,51 @@ def test_an_authorization_header_that_nobody_checked_is_not_sent_upstream() -> N
 
 
 def test_a_subprotocol_that_carries_a_token_is_never_echoed() -> None:
-    assert first_real(("bearer.secret", "chat.v1")) == "chat.v1"
-    assert first_real(("base64url.bearer.authorization.k8s.io.c2VjcmV0",)) is None
+    for only, echoed in ((("bearer.secret", "chat.v1"), "chat.v1"), ((f"{BEARER_IN_BASE64URL}c2VjcmV0",), None)):
+        assert echoed_subprotocol("raw", PLAIN._replace(subprotocols=only)) == echoed
+
+
+MQTT_OFFERS = [
+    # offered, offered upstream, told to the client in band
+    (("mqtt",), ("mqtt",), "mqtt"),
+    (("chat", "mqttv3.1", "mqtt"), ("chat", "mqttv3.1", "mqtt"), "mqttv3.1"),
+    (("chat",), ("chat", "mqtt"), "chat"),
+    ((), ("mqtt",), None),
+]
+
+
+@pytest.mark.parametrize(("offered", "sent_upstream", "told"), MQTT_OFFERS, ids=str)
+def test_a_broker_is_offered_its_own_subprotocol_and_no_extension(
+    offered: tuple[str, ...], sent_upstream: tuple[str, ...], told: str | None
+) -> None:
+    offer = OFFER._replace(subprotocols=offered)
+    asked = upstream_offer(route(), "mqtt", offer)
+    assert (asked.subprotocols, asked.extensions) == (sent_upstream, ())
+    alone = upstream_offer(route(copySubProtocol=False), "mqtt", offer).subprotocols
+    assert alone == (next((each for each in offered if each.startswith("mqtt")), "mqtt"),)
+    assert echoed_subprotocol("mqtt", offer) == told
+
+
+@pytest.mark.parametrize(
+    ("offered", "protocol", "sent_upstream"),
+    [
+        (("a", "b"), "raw", ("a",)),
+        ((), "raw", ()),
+        (("a", "mqtt"), "mqtt", ("mqtt",)),
+        ((), "mqtt", ("mqtt",)),
+    ],
+    ids=str,
+)
+def test_in_band_the_upstream_is_offered_what_the_client_was_told(
+    offered: tuple[str, ...], protocol: Protocol, sent_upstream: tuple[str, ...]
+) -> None:
+    asked = in_band_offer(route(), protocol, OFFER._replace(subprotocols=offered))
+    assert (asked.subprotocols, asked.extensions) == (sent_upstream, ())
+
+
+def test_a_client_is_not_told_of_a_subprotocol_that_it_did_not_offer() -> None:
+    _, fields = head_of(switching_protocols(route(), "mqtt", PLAIN, Answer("mqtt", None), "r-1"))
+    assert fields == PLAIN_101
 
 
 def test_the_gateway_adds_itself_to_the_via_that_came() -> None:

@@ -36,7 +36,7 @@ from wsgate_dataplane.relay.asyncio_engine import AsyncioEngine
 from wsgate_dataplane.relay.engine import Counters, RelayLimits, Side, SideLost
 
 SESSIONS = 1000
-OURS = ("Tunnel", "End", "Scanner", "LastWords")
+OURS = ("Tunnel", "End", "Scanner", "Leaving")
 
 
 def census() -> Counter[str]:

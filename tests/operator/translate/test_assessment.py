@@ -51,7 +51,7 @@ def test_a_recreated_object_has_its_new_age() -> None:
 
 
 def test_every_fault_of_a_route_is_assessed_at_once() -> None:
-    (verdict,) = translate([wsroute(upstream="ws://a.b.svc", protocol="MQTT")], TENANTS).verdicts
+    (verdict,) = translate([wsroute(upstream="ws://a.b.svc", auth={"replay": "BindToIP"})], TENANTS).verdicts
     assert verdict.reason == "Invalid"
     assert "a.b.svc is a Service of namespace" in (verdict.forbidden or "")
 

@@ -110,13 +110,13 @@ def test_a_flood_of_records_in_one_namespace_pushes_out_no_other() -> None:
 
 
 def test_a_left_out_route_that_was_kept_from_before_is_not_called_in_force() -> None:
-    bad = wsroute("r4", created="2026-01-05T00:00:00Z", protocol="MQTT")
+    bad = wsroute("r4", created="2026-01-05T00:00:00Z", auth={"replay": "BindToIP"})
     before = aged(5)
     now = translate([bad], STANDALONE, previous=before)
     (verdict,) = fit_routes(now, len, one, "default", 0).verdicts
     assert verdict.reason is VerdictReason.INVALID
     assert "stays in force" not in verdict.message
-    assert verdict.message.startswith("spec.protocol: MQTT is not supported yet")
+    assert verdict.message.startswith("spec.auth.replay is not supported yet")
     assert "the namespaces that take most are left out" in verdict.message
 
 

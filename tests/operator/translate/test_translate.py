@@ -121,7 +121,7 @@ def test_every_object_gets_one_verdict_and_is_served_only_when_accepted(routes: 
 def test_an_object_that_turned_invalid_keeps_its_last_accepted_version() -> None:
     good_route = wsroute(hostnames=["chat.test"])
     good = translate([good_route, revocation(issuer="i", issuedBefore="2026-01-01T00:00:00Z")], STANDALONE)
-    bad_route = wsroute(protocol="MQTT", upstream="ws://other")
+    bad_route = wsroute(auth={"replay": "BindToIP"}, upstream="ws://other")
     elsewhere = Options(root_namespace="platform", has_environment_provider=True)
     bad_revocation = revocation(issuer="i", issuedBefore="2026-02-02T00:00:00Z")
     now = translate([bad_route, bad_revocation], elsewhere, previous=good)
@@ -133,7 +133,7 @@ def test_an_object_that_turned_invalid_keeps_its_last_accepted_version() -> None
 def test_a_kept_version_holds_its_place_against_an_older_newcomer() -> None:
     good = translate([wsroute("b", created="2026-01-02T00:00:00Z", prefix="/x")], STANDALONE)
     older = wsroute("a", created="2026-01-01T00:00:00Z", prefix="/x")
-    bad = wsroute("b", created="2026-01-02T00:00:00Z", prefix="/y", protocol="MQTT")
+    bad = wsroute("b", created="2026-01-02T00:00:00Z", prefix="/y", auth={"replay": "BindToIP"})
     now = translate([older, bad], STANDALONE, previous=good)
     assert [route.key for route in now.routes] == ["default/b"]
     assert [str(verdict.reason) for verdict in now.verdicts] == ["Conflict", "Invalid"]

@@ -1,0 +1,1 @@
+"""What the gateway knows of the protocols that run inside WebSocket messages. Pure."""
