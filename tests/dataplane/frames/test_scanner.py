@@ -34,7 +34,7 @@ def frame(opcode: Opcode, data: bytes = b"", *, fin: bool = True, mask: bool = T
 
 def accepted_by_websockets(stream: bytes, *, masked: bool) -> bytes:
     """The whole frames at the beginning of stream that websockets' parser takes, up to a Close."""
-    reader, taken, is_fragmented = StreamReader(), b"", False
+    reader, taken, is_fragmented, message_bytes = StreamReader(), b"", False, 0
     reader.feed_data(stream)
     while True:
         parser = Frame.parse(reader.read_exact, mask=masked, max_size=MAX_MESSAGE)
@@ -49,6 +49,10 @@ def accepted_by_websockets(stream: bytes, *, masked: bool) -> bytes:
         size = before - len(reader.buffer)
         if parsed.opcode not in CTRL_OPCODES:
             if (parsed.opcode is Opcode.CONT) != is_fragmented:
+                return taken
+            # websockets' parser limits single frames; its connection adds them up.
+            message_bytes = len(parsed.data) + (message_bytes if is_fragmented else 0)
+            if message_bytes > MAX_MESSAGE:
                 return taken
             is_fragmented = not parsed.fin
         if parsed.opcode is Opcode.CLOSE and len(parsed.data) == 1:
@@ -79,6 +83,7 @@ streams = st.lists(st.one_of(frames, frames, frames, noise), max_size=6).map(b""
 
 @given(streams, st.lists(st.integers(0, 10**6), max_size=12))
 @example(frame(Opcode.TEXT, b"x") + b"\x81\x01a", [1, 2, 3])
+@example(frame(Opcode.TEXT, bytes(60_000), fin=False) + frame(Opcode.CONT, bytes(60_000)), [])
 def test_any_chunking_forwards_exactly_the_frames_that_websockets_parses(stream: bytes, places: list[int]) -> None:
     scanner = make()
     forwarded = run(scanner, cut(stream, places))
