@@ -46,9 +46,10 @@ check: $(VENV)/.setup-dev ## Lint, types, import contracts, generated files
 
 FUZZ_SECONDS ?= 60
 
-fuzz: $(VENV)/.setup-dev ## Fuzz the frame scanner, guided by coverage, for FUZZ_SECONDS
+fuzz: $(VENV)/.setup-dev ## Fuzz frame scanner and MQTT, guided by coverage, for FUZZ_SECONDS each
 	$(BIN)/python -m pip install --quiet atheris
 	$(BIN)/python -m tests.fuzz.scanner -max_total_time=$(FUZZ_SECONDS) -max_len=4096
+	$(BIN)/python -m tests.fuzz.mqtt -max_total_time=$(FUZZ_SECONDS) -max_len=4096
 
 bench: $(VENV)/.setup-dev ## Compare wsgate with other proxies on this machine
 	PYTHONPATH=benchmarks $(BIN)/python -m wsgate_bench

@@ -39,13 +39,13 @@ class Violation:
 _COMPLETE, _OTHER, _INVALID = 0, 1, 2
 
 
-def _kinds(*, extensions: bool) -> bytes:
+def _kinds(*, extensions: bool, text: bool = True) -> bytes:
     """What each first byte means: an unfragmented message, something to look at, or an error."""
     allowed_rsv = 0x40 if extensions else 0
     kinds = bytearray([_INVALID]) * 256
     for first in range(256):
         opcode, rsv, is_final = first & 0x0F, first & 0x70, first >= 0x80
-        if opcode in (TEXT, BINARY) and rsv in (0, allowed_rsv):
+        if (opcode == BINARY or (opcode == TEXT and text)) and rsv in (0, allowed_rsv):
             kinds[first] = _COMPLETE if is_final else _OTHER
         elif (opcode == CONTINUATION or (opcode in (CLOSE, PING, PONG) and is_final)) and not rsv:
             kinds[first] = _OTHER
@@ -67,6 +67,9 @@ def _steps(mask_bit: int, max_message_bytes: int) -> bytes:
 
 
 _KINDS = {extensions: _kinds(extensions=extensions) for extensions in (False, True)}
+
+BINARY_KINDS = _kinds(extensions=False, text=False)
+"""For a scanner that takes no text."""
 
 
 class Scanner:
@@ -243,9 +246,11 @@ class Scanner:
 
     def _is_wrong(self, first: int, length: int) -> bool:
         """Whether the first two bytes, the mask bit taken off, break RFC 6455; stops the scanner then."""
-        opcode = first & 0x0F
+        opcode, rule = first & 0x0F, Rule.FRAME
         if length > 127:
             detail = "unmasked frame" if self._mask_bit else "masked frame"
+        elif self._kinds[first] == _INVALID and opcode == TEXT and first & 0x70 == 0:
+            rule, detail = Rule.TEXT_FRAME, "text frame, where only binary ones carry the protocol"
         elif self._kinds[first] == _INVALID:
             detail = f"first byte 0x{first:02x}: reserved bits or opcode, or a fragmented control frame"
         elif opcode >= CLOSE and (length > 125 or (opcode == CLOSE and length == 1)):
@@ -256,7 +261,7 @@ class Scanner:
             detail = "a new message inside a fragmented one"
         else:
             return False
-        self._stop(0, Rule.FRAME, detail)
+        self._stop(0, rule, detail)
         return True
 
     def _stop(self, position: int, rule: Rule, detail: str) -> int:

@@ -102,7 +102,11 @@ def test_a_faulty_edit_keeps_the_place_that_the_object_had() -> None:
     tenants = replace(STANDALONE, root_namespace="platform")
     held = wsroute("held", namespace="bank", hostnames=["bank.test"], created="2026-03-01T00:00:00Z")
     broken = wsroute(
-        "held", namespace="bank", hostnames=["other.test"], auth={"replay": "BindToIP"}, created="2026-03-01T00:00:00Z"
+        "held",
+        namespace="bank",
+        hostnames=["other.test"],
+        auth={"replay": "BindToIP"},
+        created="2026-03-01T00:00:00Z",
     )
     older = wsroute("older", namespace="evil", hostnames=["bank.test"], created="2026-01-01T00:00:00Z")
     before = translate([held], tenants)

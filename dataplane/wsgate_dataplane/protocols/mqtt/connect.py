@@ -100,9 +100,7 @@ class Connect:
         check_text(self.client_id, "the client id")
         # MQTT 3.1, 3.1; MQTT 3.1.1, 3.1.3-8. A broker of MQTT 5 assigns one.
         if not self.client_id and (self.level == 3 or (self.level == 4 and not self.clean_start)):
-            raise MQTTError(
-                CLIENT_ID_INVALID, "the client id is empty; MQTT 3.1.1 allows it with clean session only"
-            )
+            raise MQTTError(CLIENT_ID_INVALID, "the client id is empty, and the session not clean or MQTT 3.1")
         if self.user_name is not None:
             check_text(self.user_name, "the user name")
         if self.password is not None:
@@ -256,10 +254,8 @@ def with_identity(
     properties = connect.properties
     if connect.level == 5:
         forged = _folded(user_property)
-        kept = tuple(
-            each for each in properties if not (isinstance(each[1], tuple) and _folded(each[1][0]) == forged)
-        )
-        properties = kept + tuple((USER_PROPERTY, (user_property, value)) for value in values)
+        kept = [each for each in properties if not (isinstance(each[1], tuple) and _folded(each[1][0]) == forged)]
+        properties = (*kept, *((USER_PROPERTY, (user_property, value)) for value in values))
     return replace(
         connect,
         client_id=connect.client_id if client_id is None else client_id,

@@ -4,6 +4,7 @@ Packets are not aligned to frames (6.0). Two to five bytes of each are unmasked;
 """
 
 import functools
+from typing import NamedTuple
 
 from wsgate_dataplane.protocols.mqtt.fields import (
     MALFORMED,
@@ -30,23 +31,30 @@ _UNMASKED = bytes(4)
 _NEVER = 255
 
 
+class Tables(NamedTuple):
+    """By first byte, what a header may say without more ado; behind a DISCONNECT nothing."""
+
+    least: bytes
+    most: bytes
+    """Bounds of a length in one byte."""
+    is_long: bytes
+    """Whether the length may have more bytes."""
+    counts: bytes
+    """Whether the packet is a message."""
+
+
 @functools.cache
-def _counts(*, from_client: bool) -> bytes:
-    """By first byte, whether the packet is a message."""
+def _tables(level: int, max_packet_bytes: int, *, from_client: bool) -> Tables:
     counted = (PUBLISH, SUBSCRIBE, UNSUBSCRIBE) if from_client else (PUBLISH,)
-    return bytes(type_of(first) in counted for first in range(256))
-
-
-@functools.cache
-def _short_lengths(level: int, max_packet_bytes: int, *, from_client: bool) -> tuple[bytes, bytes]:
-    """By first byte, the least and the most that one length byte may say of a packet without more ado."""
-    least, most = bytearray([_NEVER]) * 256, bytearray(256)
+    least, most, is_long, counts = bytearray([_NEVER]) * 256, bytearray(256), bytearray(256), bytearray(256)
     for first, lengths in allowed_packets(level, from_client=from_client).items():
+        counts[first] = type_of(first) in counted
         # Behind a DISCONNECT nothing may come: it is looked at.
         if type_of(first) != DISCONNECT and lengths.least + 2 <= max_packet_bytes:
             least[first] = lengths.least
             most[first] = min(127, lengths.most, max_packet_bytes - 2)
-    return bytes(least), bytes(most)
+            is_long[first] = lengths.most > 127
+    return Tables(bytes(least), bytes(most), bytes(is_long), bytes(counts))
 
 
 class PacketFollower:
@@ -57,17 +65,15 @@ class PacketFollower:
 
     __slots__ = (
         "_allowed",
-        "_counts",
         "_from_client",
         "_head",
-        "_least",
         "_level",
         "_max_packet",
-        "_most",
         "_skip",
         "has_begun",
         "is_over",
         "messages",
+        "tables",
         "violation",
     )
 
@@ -75,7 +81,6 @@ class PacketFollower:
         self._from_client = from_client
         self._level = level
         self._allowed = allowed_packets(level, from_client=from_client)
-        self._counts = _counts(from_client=from_client)
         self._head = b""
         self._skip = 0
         self.has_begun = False
@@ -93,7 +98,7 @@ class PacketFollower:
         self._max_packet = max_packet_bytes
         # Beyond what one length byte can say all limits are alike; behind a DISCONNECT nothing is common.
         limit = 0 if self.is_over else min(129, max_packet_bytes)
-        self._least, self._most = _short_lengths(self._level, limit, from_client=self._from_client)
+        self.tables = _tables(self._level, limit, from_client=self._from_client)
 
     @property
     def is_at_boundary(self) -> bool:
@@ -104,12 +109,11 @@ class PacketFollower:
         """Take data[start:stop], the next payload bytes of a frame.
 
         mask is the frame's key or None, phase the place of data[start] in the frame's payload. Where a
-        packet is wrong, violation is set, and is_at_boundary stays at what it was before this call.
+        packet is wrong, violation is set; is_at_boundary, has_begun and is_over stay what they were before.
         """
         if self.violation is not None:
             return
-        self.has_begun = True
-        skip, head = self._skip, self._head
+        skip, head, was_over = self._skip, self._head, self.is_over
         position = start + skip
         if position >= stop:
             self._skip = position - stop
@@ -117,10 +121,11 @@ class PacketFollower:
         if mask is None:
             mask = _UNMASKED
         turn = phase - start
-        least, most, counts, messages, last = self._least, self._most, self._counts, 0, stop - 1
+        messages, last = 0, stop - 1
         try:
             if head:
                 position = self._header(data, position, stop, mask, turn)
+            least, most, is_long, counts = self.tables
             while position < last:
                 # The common case, a short packet, costs seven look-ups.
                 first = data[position] ^ mask[(position + turn) & 3]
@@ -128,40 +133,47 @@ class PacketFollower:
                 if least[first] <= length <= most[first]:
                     messages += counts[first]
                     position += length + 2
-                else:
-                    position = self._header(data, position, stop, mask, turn)
-                    least, most = self._least, self._most
+                    continue
+                if length > 127 and is_long[first] and position + 1 < last:
+                    length += (data[position + 2] ^ mask[(position + turn + 2) & 3]) - 1 << 7
+                    if 127 < length < 16_384 and length + 3 <= self._max_packet:
+                        messages += counts[first]
+                        position += length + 3
+                        continue
+                position = self._header(data, position, stop, mask, turn)
+                least, most, is_long, counts = self.tables
             if position == last:
                 position = self._header(data, position, stop, mask, turn)
             self._skip = position - stop
+            self.has_begun = True
         except MQTTError as error:
             self.violation = error
-            self._skip, self._head = skip, head
+            self._skip, self._head, self.is_over = skip, head, was_over
         self.messages += messages
 
     def _header(self, data: bytes, position: int, stop: int, mask: bytes, turn: int) -> int:
         """Take a header, or what there is of it; where its packet ends, or stop. Raises MQTTError."""
         taken = len(self._head)
-        for place in range(position, min(stop, position + HEADER_BYTES_MAX - taken)):
-            self._head += bytes((data[place] ^ mask[place + turn & 3],))
-        head = self._head
+        places = range(position, min(stop, position + HEADER_BYTES_MAX - taken))
+        self._head = head = self._head + bytes([data[place] ^ mask[(place + turn) & 3] for place in places])
         first = head[0]
+        name = NAMES[first >> 4]
         if self.is_over:
-            raise MQTTError(PROTOCOL_ERROR, f"{NAMES[type_of(first)]} behind a DISCONNECT")
-        if first not in self._allowed:
+            raise MQTTError(PROTOCOL_ERROR, f"{name} behind a DISCONNECT")
+        lengths = self._allowed.get(first)
+        if lengths is None:
             raise why_refused(first, self._level, from_client=self._from_client)
         found = read_variable(head, 1, len(head))
         if found is None:
             return stop
         self._head = b""
         length, size = found
-        name = NAMES[type_of(first)]
-        if not self._allowed[first].least <= length <= self._allowed[first].most:
+        if not lengths.least <= length <= lengths.most:
             raise MQTTError(MALFORMED, f"{name} with a length of {length}")
         if size + length > self._max_packet:
             raise MQTTError(PACKET_TOO_LARGE, f"{name} has {size + length} bytes, allowed are {self._max_packet}")
-        if type_of(first) == DISCONNECT:
+        if first >> 4 == DISCONNECT:
             self.is_over = True
             self.set_limit(self._max_packet)
-        self.messages += self._counts[first]
+        self.messages += self.tables.counts[first]
         return position + size - taken + length

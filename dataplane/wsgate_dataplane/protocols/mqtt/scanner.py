@@ -6,7 +6,7 @@ counts are those of packets.
 
 from collections.abc import Callable
 
-from wsgate_dataplane.frames.scanner import BINARY, TEXT, Rule, Scanner
+from wsgate_dataplane.frames.scanner import BINARY, BINARY_KINDS, Rule, Scanner
 from wsgate_dataplane.protocols.mqtt.fields import PACKET_TOO_LARGE, PROTOCOL_ERROR, MQTTError
 from wsgate_dataplane.protocols.mqtt.follower import PacketFollower
 
@@ -16,7 +16,6 @@ BUNDLE_BYTES_MAX = 16_777_216
 _RULES = {PACKET_TOO_LARGE: Rule.MESSAGE_BYTES, PROTOCOL_ERROR: Rule.MQTT_PROTOCOL}
 _WHOLE_BINARY = 0x80 | BINARY
 _NO_BYTE = -1
-_EXTENDED_LENGTH_BYTES = {126: 2, 127: 8}
 
 
 class MQTTScanner(Scanner):
@@ -52,6 +51,8 @@ class MQTTScanner(Scanner):
             max_control_frames_per_second=max_control_frames_per_second,
             clock=clock,
         )
+        # MQTT 5, 6.0-1.
+        self._kinds = self._kinds_now = BINARY_KINDS
 
     def set_limits(self, max_message_bytes: int, max_fragments: int, max_control_frames_per_second: int) -> None:
         """Replace the limits from the next header on."""
@@ -65,7 +66,7 @@ class MQTTScanner(Scanner):
 
     @property
     def has_begun(self) -> bool:
-        """Whether a packet has passed: of the broker that is its CONNACK."""
+        """Whether a packet has passed, or a part of one: of the broker that is its CONNACK."""
         return self._packets.has_begun
 
     @property
@@ -103,15 +104,29 @@ class MQTTScanner(Scanner):
     def _follow_frames(self, data: bytes, position: int) -> int:
         """Where the last frame ends that may be forwarded; behind data where it goes on in the next read."""
         size, overhead, steps, packets = len(data), self._overhead, self._steps, self._packets
-        last = size - overhead
+        last, is_masked = size - overhead, self._mask_bit != 0
         mask: bytes | None = None
         payload = 0
         # Inside a fragmented message every header is looked at.
         whole = _NO_BYTE if self._fragments else _WHOLE_BINARY
+        is_between = packets.is_at_boundary
+        least, most, _, counts = packets.tables
         while position <= last:
             payload = position + overhead
             end = position + steps[data[position + 1]]
-            if end == position or data[position] != whole:
+            if end > position and data[position] == whole:
+                # The common case, a short frame with one packet, needs no call.
+                if is_between and payload + 2 <= end <= size:
+                    first, length = data[payload], data[payload + 1]
+                    if is_masked:
+                        first ^= data[payload - 4]
+                        length ^= data[payload - 3]
+                    if least[first] <= length <= most[first] and payload + 2 + length == end:
+                        packets.messages += counts[first]
+                        packets.has_begun = True
+                        position = end
+                        continue
+            else:
                 end = self._frame(data, position, data[position + 1] ^ self._mask_bit)
                 if end < 0 or self.is_stopped:
                     return position if end < 0 else end
@@ -119,13 +134,17 @@ class MQTTScanner(Scanner):
                 if data[position] & 0x08:
                     payload, position = 0, end
                     continue
-                payload += _EXTENDED_LENGTH_BYTES.get(data[position + 1] & 0x7F, 0)
-            if self._mask_bit:
+                extent = data[position + 1] & 0x7F
+                if extent > 125:
+                    payload += 2 if extent == 126 else 8
+            if is_masked:
                 mask = data[payload - 4 : payload]
             packets.follow(data, payload, end if end < size else size, mask, 0)
             if packets.violation is not None:
                 self._stop_for_packet(packets.violation)
                 return position
+            is_between = packets.is_at_boundary
+            least, most, _, counts = packets.tables
             position = end
         if position > size:
             self._remaining = position - size
@@ -166,14 +185,6 @@ class MQTTScanner(Scanner):
             else:
                 break
         return out
-
-    def _is_wrong(self, first: int, length: int) -> bool:
-        if super()._is_wrong(first, length):
-            return True
-        if first & 0x0F != TEXT:
-            return False
-        self._stop(0, Rule.TEXT_FRAME, "text frame: MQTT packets stand in binary frames (MQTT 5, 6.0)")
-        return True
 
     def _stop_for_packet(self, error: MQTTError) -> None:
         self._stop(0, _RULES.get(error.reason, Rule.MQTT_MALFORMED), error.detail)
