@@ -1,6 +1,6 @@
 """One cluster and one set of services for all tests; a gateway for each module."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 
 from e2e.cluster import Cluster
 from e2e.gateway import Gateway
-from e2e.programs import get_all
+from e2e.programs import get
 from e2e.services import Services
 from e2e.tenants import Tenant, new_tenant
 
@@ -16,12 +16,21 @@ BASE = Path(__file__).parent.parent / "manifests/base"
 
 
 @pytest.fixture(scope="session")
-def cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Everything of manifests/base is applied; of its Deployments nothing runs."""
+def get_programs(pytestconfig: pytest.Config) -> Callable[..., None]:
+    """e2e.programs.get; a first build takes minutes, and tells how far it is."""
     capture: Any = pytestconfig.pluginmanager.getplugin("capturemanager")
-    # A first build takes minutes, and tells how far it is.
-    with capture.global_and_fixture_disabled():
-        get_all()
+
+    def get_visibly(*names: str) -> None:
+        with capture.global_and_fixture_disabled():
+            get(*names)
+
+    return get_visibly
+
+
+@pytest.fixture(scope="session")
+def cluster(get_programs: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Everything of manifests/base is applied; of its Deployments nothing runs."""
+    get_programs()
     with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
         cluster.kubectl("apply", "-k", BASE)
         cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")

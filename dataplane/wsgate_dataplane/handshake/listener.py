@@ -6,11 +6,12 @@ import resource
 from collections.abc import Callable, Coroutine
 from typing import cast
 
+from wsgate_dataplane.handshake.behind_proxy import ProxyHeaders
 from wsgate_dataplane.handshake.front import Front
 from wsgate_dataplane.relay.timer import DeadlineTimer
 
 HEAD_SECONDS = 5
-"""From accept to a complete request head."""
+"""From accept to a complete request head, with what a proxy says before it."""
 ANSWER_SECONDS = 2
 """What a client may take to read its answer."""
 
@@ -30,16 +31,23 @@ class PublicListener:
     """A protocol factory for loop.create_server.
 
     handle answers the request of a connection; spawn runs it as a task; sessions counts the connections that
-    became sessions: each of both kinds takes two descriptors.
+    became sessions: each of both kinds takes two descriptors. proxy_headers: what each connection begins with;
+    None: nothing.
     """
 
     def __init__(
-        self, handle: Handle, spawn: Spawn, loop: asyncio.AbstractEventLoop, sessions: Callable[[], int]
+        self,
+        handle: Handle,
+        spawn: Spawn,
+        loop: asyncio.AbstractEventLoop,
+        sessions: Callable[[], int],
+        proxy_headers: ProxyHeaders | None = None,
     ) -> None:
         self._handle = handle
         self._spawn = spawn
         self._clock = loop.time
         self._sessions = sessions
+        self._proxy_headers = proxy_headers
         self.connections: set[Front] = set()
         self._answering: dict[Front, asyncio.Task[None]] = {}
         self._shortage_told_until = 0.0
@@ -51,7 +59,8 @@ class PublicListener:
         if 2 * (len(self.connections) + self._sessions()) >= self._descriptors_max:
             self._tell_shortage()
             return _TurnedAway()
-        return Front(self)
+        front = Front(self)
+        return front if self._proxy_headers is None else self._proxy_headers.before(front)
 
     def accepted(self, front: Front) -> None:
         """See Owner.accepted."""

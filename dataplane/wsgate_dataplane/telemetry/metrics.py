@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from math import nan
-from typing import get_args
+from typing import Literal, get_args
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -39,6 +39,8 @@ REDIS_CAUSES = (
     "unreadable",
     "unexpected",
 )
+
+ProxyHeaderCause = Literal["malformed", "untrusted"]
 
 IN_BAND_REASONS = (
     Reason.MESSAGE_TOO_BIG,
@@ -157,6 +159,11 @@ class Metrics:
         self._directions = [(self.bytes.labels(each), self.messages.labels(each)) for each in DIRECTIONS]
         self.roles_left_out = self._counter(
             "wsgate_roles_left_out", "Roles not sent upstream because of their spelling."
+        )
+        self.proxy_headers_refused = self._counter(
+            "wsgate_proxy_headers_refused",
+            "Connections closed for want of a PROXY protocol header that is believed.",
+            cause=get_args(ProxyHeaderCause),
         )
         self.handshake_seconds = self._histogram(
             "ws_handshake_seconds", "From a request's headers to the 101 or the refusal.", HANDSHAKE_BUCKETS

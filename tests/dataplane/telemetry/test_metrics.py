@@ -41,6 +41,7 @@ NEW = {
     "wsgate_revocation_redis_faults_total",
     "wsgate_operator_present",
     "wsgate_roles_left_out_total",
+    "wsgate_proxy_headers_refused_total",
 }
 
 
