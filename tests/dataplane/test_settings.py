@@ -118,6 +118,14 @@ def test_a_value_that_could_not_work_is_refused(name: str, value: str, words: st
     assert line.startswith(f"{name}: ") and words in line and line.endswith(f"found {value!r}")
 
 
+def test_identities_are_no_labels_where_none_may_be_shown() -> None:
+    environ = {"WSGATE_METRICS_IDENTITY_LABELS_MAX": "100"}
+    assert Settings.load(environ).wsgate_metrics_identity_labels_max == 100
+    assert Settings.load({}).wsgate_metrics_identity_labels_max == 0
+    (line,) = problems({**environ, "WSGATE_LOG_IDENTITY": "none"})
+    assert line.startswith("WSGATE_METRICS_IDENTITY_LABELS_MAX: WSGATE_LOG_IDENTITY is none")
+
+
 def test_the_proxy_protocol_needs_proxies_to_believe() -> None:
     required = {"WSGATE_PROXY_PROTOCOL": "Require"}
     (line,) = problems({**required, "WSGATE_TRUSTED_PROXIES": "none"})

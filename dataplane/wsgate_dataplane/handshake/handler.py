@@ -134,7 +134,7 @@ class Handler:
                 opening, credential = await self._ask_in_band(attempt, request, serving, offer, expected)
         admitted = await self._admission.admit(serving, credential, time.time())
         if admitted.claims is not None:
-            self._metrics.auth_success.inc()
+            self._metrics.authenticated(admitted.claims.payload)
         self._registry.check_room(route, admitted.identity)
         arrival = Arrival(request.request_id, request.address, attempt.protocol)
         session = self._registry.register(route, admitted.identity, arrival, attempt.front.wake)

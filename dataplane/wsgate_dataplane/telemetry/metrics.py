@@ -1,6 +1,6 @@
 """Every metric of the data plane, with the original gateway's names kept."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import nan
 from typing import Literal, get_args
 
@@ -16,6 +16,7 @@ from prometheus_client import (
 
 from wsgate_contract.rendered import Content
 from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
+from wsgate_dataplane.telemetry.identity_labels import IDENTITY_LABELS, OTHER, IdentityLabels
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -79,7 +80,9 @@ class Metrics:
     with its first event would miss that event.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, identities: IdentityLabels | None = None) -> None:
+        """identities: the labels that ws_auth_success_total has; None: none."""
+        self._identities = identities
         # A _created series beside every counter doubles the page, and text-format scrapers ignore it.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library forgot the annotation
         self.registry = CollectorRegistry()
@@ -93,6 +96,13 @@ class Metrics:
         self.refusals.labels(reason).inc()
         if reason in AUTH_REASONS:
             self.auth_failures.labels(reason).inc()
+
+    def authenticated(self, payload: Mapping[str, object]) -> None:
+        """Count one good token by its claims."""
+        if self._identities is None:
+            self.auth_success.inc()
+        else:
+            self.auth_success.labels(*self._identities.of(payload)).inc()
 
     def closed(self, reason: Reason, duration_seconds: float) -> None:
         """Count one ended session."""
@@ -130,7 +140,14 @@ class Metrics:
         self.auth_failures = self._counter(
             "ws_auth_failures", "Refusals because of the token.", reason=AUTH_REASONS
         )
-        self.auth_success = self._counter("ws_auth_success", "Tokens accepted.")
+        self.auth_success = Counter(
+            "ws_auth_success",
+            "Tokens accepted.",
+            () if self._identities is None else IDENTITY_LABELS,
+            registry=self.registry,
+        )
+        if self._identities is not None:
+            self.auth_success.labels(*OTHER)
         self.active_sessions = self._gauge("ws_active_sessions", "Sessions open now.")
         self.connection_duration_seconds = self._histogram(
             "ws_connection_duration_seconds", "Life of a session.", DURATION_BUCKETS

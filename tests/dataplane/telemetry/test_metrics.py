@@ -8,23 +8,26 @@ import pytest
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.revocation import view
 from wsgate_dataplane.revocation.fault import Cause
+from wsgate_dataplane.telemetry.identity_labels import IdentityLabels
 from wsgate_dataplane.telemetry.metrics import CHANNELS, REDIS_CAUSES, Metrics
 
 ORIGINAL = {
-    "ws_connections_total",
-    "ws_auth_failures_total",
-    "ws_auth_success_total",
-    "ws_active_sessions",
-    "ws_connection_duration_seconds",
-    "ws_revocations_total",
-    "ws_protocol_connections_total",
-    "ws_proxy_errors_total",
-    "ws_proxy_retries_total",
-    "ws_circuit_open_total",
-    "ws_upstream_health_success_total",
-    "ws_upstream_health_failure_total",
-    "ws_rate_limit_violations_total",
+    "ws_connections_total": set[str](),
+    "ws_auth_failures_total": set[str](),
+    "ws_auth_success_total": {"sub", "preferred_username"},
+    "ws_active_sessions": set[str](),
+    "ws_connection_duration_seconds": set[str](),
+    "ws_revocations_total": set[str](),
+    "ws_protocol_connections_total": {"protocol"},
+    "ws_proxy_errors_total": {"protocol"},
+    "ws_proxy_retries_total": {"protocol"},
+    "ws_circuit_open_total": {"protocol"},
+    "ws_upstream_health_success_total": set[str](),
+    "ws_upstream_health_failure_total": set[str](),
+    "ws_rate_limit_violations_total": set[str](),
 }
+"""The thirteen of the original gateway's README, with the labels that it had."""
+OUR_LABELS = {"ws_auth_failures_total": {"reason"}}
 NEW = {
     "ws_closes_total",
     "ws_refusals_total",
@@ -51,7 +54,41 @@ def value(metrics: Metrics, sample: str, **labels: str) -> float | None:
 
 def test_the_page_has_the_original_names_and_the_new_ones_and_no_other() -> None:
     page = Metrics().exposition().decode()
-    assert set(re.findall(r"^# TYPE (\S+)", page, re.MULTILINE)) == ORIGINAL | NEW
+    assert set(re.findall(r"^# TYPE (\S+)", page, re.MULTILINE)) == ORIGINAL.keys() | NEW
+
+
+def labels_of(metrics: Metrics) -> dict[str, set[str]]:
+    """The labels of each family, as its name stands on the page."""
+    return {
+        f"{family.name}_total" if family.type == "counter" else family.name: {
+            label for sample in family.samples for label in sample.labels
+        }
+        - {"le"}
+        for family in metrics.registry.collect()
+    }
+
+
+def test_all_thirteen_metrics_of_the_original_gateway_are_there_with_its_labels() -> None:
+    found = labels_of(Metrics(IdentityLabels(1, "plain")))
+    assert len(ORIGINAL) == 13
+    assert {name: found[name] - OUR_LABELS.get(name, set()) for name in ORIGINAL} == ORIGINAL
+
+
+def test_who_the_users_are_is_no_label_unless_it_is_asked_for() -> None:
+    metrics = Metrics()
+    metrics.authenticated({"sub": "alice", "preferred_username": "al"})
+    assert value(metrics, "ws_auth_success_total") == 1
+    assert labels_of(metrics)["ws_auth_success_total"] == set()
+
+
+def test_identities_that_are_asked_for_are_labels_up_to_the_limit() -> None:
+    metrics = Metrics(IdentityLabels(1, "plain"))
+    assert value(metrics, "ws_auth_success_total", sub="other", preferred_username="") == 0
+    for subject in ("alice", "bob", "alice", "carol"):
+        metrics.authenticated({"sub": subject, "preferred_username": subject.title()})
+    assert value(metrics, "ws_auth_success_total", sub="alice", preferred_username="Alice") == 2
+    assert value(metrics, "ws_auth_success_total", sub="other", preferred_username="") == 2
+    assert value(metrics, "ws_auth_success_total", sub="bob", preferred_username="Bob") is None
 
 
 def test_label_values_exist_before_the_first_event() -> None:
