@@ -1,9 +1,10 @@
-"""Writes the reference pages that are made from code: outcomes, configuration, metrics, what is not built yet."""
+"""Writes what is made from something else: reference pages from code, the PrometheusRule from the rules file."""
 
 import argparse
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Literal, get_args, get_origin
 
 from prometheus_client.metrics import MetricWrapperBase
@@ -24,7 +25,8 @@ from wsgate_operator.telemetry.metrics import KINDS, Task
 from wsgate_operator.telemetry.metrics import Metrics as OperatorMetrics
 from wsgate_operator.translate.unsupported import REFUSED
 
-REFERENCE = Path(__file__).parent / "reference"
+ROOT = Path(__file__).parents[1]
+OBSERVABILITY = ROOT / "manifests/observability"
 COMMAND = "python docs/generate.py"
 NOTICE = f"<!-- Made by `{COMMAND}`; change the code it is made from, then run that. -->"
 
@@ -101,8 +103,8 @@ In band, the limits are `limits.firstMessageSeconds` and `limits.firstMessageByt
 have sent no token yet and, where `WSGATE_TRUSTED_PROXIES` is set, 20 of one address (IPv6: of one /64)."""
 
 METRICS_INTRO = """\
-Served at `/metrics` of the admin listener, port 9090 of a pod. [Operate](../howto/operate.md#alerts) says what
-to alert on."""
+Served at `/metrics` of the admin listener, port 9090 of a pod. [Watch the gateway](../howto/watch-the-gateway.md)
+has a dashboard and alerts over them."""
 
 DATA_PLANE_METRICS_INTRO = """\
 The first thirteen keep the names of the original gateway. Label values come from closed sets and exist from the
@@ -112,8 +114,18 @@ start, so that `rate()` sees the first event; but for
 version: their family stays at zero."""
 
 OPERATOR_METRICS_INTRO = """\
-A series with labels begins with its first event. `wsgate_operator_redis_up` is absent where no Redis is
-configured."""
+The series of labels `task` and `content` exist from the start, the others with labels begin with their first
+event. `wsgate_operator_redis_up` is absent where no Redis is configured."""
+
+PROMETHEUS_RULE_HEAD = f"""\
+# Made from ../prometheus/rules.yml by `{COMMAND}`; change that, then run this.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: wsgate
+  namespace: wsgate-system
+spec:
+"""
 
 OPERATOR_LABELS: Mapping[str, str] = {
     "verb": "`list`, `watch`, `get`",
@@ -304,23 +316,30 @@ def label_text(label: str, values: list[str]) -> str:
     return f"`{label}`: {', '.join(f'`{value}`' for value in values)}"
 
 
+def prometheus_rule() -> str:
+    """The rules file as an object of the Prometheus Operator."""
+    rules = (OBSERVABILITY / "prometheus/rules.yml").read_text(encoding="utf-8")
+    return PROMETHEUS_RULE_HEAD + indent(rules[rules.index("groups:") :], "  ")
+
+
 def main(arguments: list[str]) -> int:
-    """Write the pages, or with --check compare them; 1 where one differs."""
+    """Write the files, or with --check compare them; 1 where one differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, fail where a page is not up to date")
     is_check = parser.parse_args(arguments).check
-    pages = {
-        "outcomes.md": outcomes(),
-        "configuration.md": configuration(),
-        "metrics.md": metrics(),
-        "not-yet.md": not_yet(),
-        "token-sources.md": token_sources(),
+    made = {
+        "docs/reference/outcomes.md": outcomes(),
+        "docs/reference/configuration.md": configuration(),
+        "docs/reference/metrics.md": metrics(),
+        "docs/reference/not-yet.md": not_yet(),
+        "docs/reference/token-sources.md": token_sources(),
+        "manifests/observability/prometheus-operator/prometheusrule.yaml": prometheus_rule(),
     }
     stale = []
-    for name, text in pages.items():
-        file = REFERENCE / name
+    for name, text in made.items():
+        file = ROOT / name
         if not file.exists() or file.read_text(encoding="utf-8") != text:
-            stale.append(f"docs/reference/{name}")
+            stale.append(name)
             if not is_check:
                 file.write_text(text, encoding="utf-8")
     if is_check and stale:

@@ -1,6 +1,6 @@
 """Every metric of the operator."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -11,6 +11,8 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+
+from wsgate_contract.rendered import Content
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 KINDS = ("WsRoute", "TokenRevocation")
@@ -56,10 +58,17 @@ class Metrics:
             "records_left_out", "Records that do not fit into the ConfigMap, the second channel."
         )
         self.live_pods = self._gauge("live_pods", "Data-plane pods with a live lease in Redis.")
+        self._begin(self.defects, get_args(Task))
+        self._begin(self.configmap_restored, get_args(Content))
 
     def exposition(self) -> bytes:
         """The page for Prometheus, to be served as CONTENT_TYPE."""
         return generate_latest(self.registry)
+
+    def _begin(self, counter: Counter, values: tuple[str, ...]) -> None:
+        # increase() over a counter that is born with its first event would miss that event.
+        for value in values:
+            counter.labels(value)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"wsgate_operator_{name}", text, labels, registry=self.registry)
