@@ -98,7 +98,7 @@ def test_prometheus_understands_every_expression_of_the_dashboard(tmp_path: Path
     ],
 )
 def test_kustomize_makes_the_objects(folder: str, kinds: list[str]) -> None:
-    command = [program("kubectl"), "kustomize", OBSERVABILITY / folder]
+    command: list[str | Path] = [program("kubectl"), "kustomize", OBSERVABILITY / folder]
     made = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
     documents = list(yaml.safe_load_all(made))
     assert sorted(document["kind"] for document in documents) == kinds

@@ -34,6 +34,6 @@ class IdentityLabels:
     def _shown(self, claim: object) -> str:
         if not isinstance(claim, str):
             return ""
-        shown = visible(claim, self._log_identity) or ""
-        # One lone surrogate would make the whole page unreadable.
-        return shown[:CHARACTERS_MAX].encode("utf-8", "replace").decode()
+        shown = (visible(claim, self._log_identity) or "")[:CHARACTERS_MAX]
+        # A lone surrogate would make the whole page unreadable, and some readers end a line at a CR.
+        return shown if shown.isprintable() else "".join(each if each.isprintable() else "?" for each in shown)

@@ -39,6 +39,11 @@ def test_what_differs_only_behind_the_longest_value_counts_as_one() -> None:
     assert labels.of(claims("a" * CHARACTERS_MAX + "2")) == first == ("a" * CHARACTERS_MAX, "")
 
 
+@pytest.mark.parametrize("claim", ["a\rb", "a\nb", "a\ud800b", "a\u2028b", "a\x00b"])
+def test_what_cannot_be_printed_is_a_question_mark(claim: str) -> None:
+    assert IdentityLabels(1, "plain").of(claims(claim)) == ("a?b", "")
+
+
 values = st.one_of(st.text(st.characters(exclude_categories=())), st.none(), st.integers(), st.lists(st.text()))
 
 
