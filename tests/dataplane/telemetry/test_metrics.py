@@ -102,7 +102,7 @@ def test_label_values_exist_before_the_first_event() -> None:
 
 def test_a_reason_that_cannot_occur_somewhere_has_no_series_there() -> None:
     metrics = Metrics()
-    assert value(metrics, "ws_refusals_total", reason="message-too-big") is None
+    assert value(metrics, "ws_refusals_total", reason="idle-timeout") is None
     assert value(metrics, "ws_closes_total", reason="method-not-allowed") is None
     assert value(metrics, "ws_auth_failures_total", reason="route-not-found") is None
 
