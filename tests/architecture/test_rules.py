@@ -18,6 +18,7 @@ TESTS = {
     "wsgate_contract": ROOT / "tests/contract",
     "wsgate_cli": ROOT / "tests/cli",
 }
+ORIGINAL_DEFECTS = 19
 WITHOUT_TEST_FILE = {"__init__.py", "__main__.py"}
 TASKS_START_IN = ROOT / "dataplane/wsgate_dataplane/server.py"
 WRITTEN = sorted(
@@ -47,6 +48,22 @@ def test_every_source_file_has_a_test_file_of_the_same_name() -> None:
             if source.name not in WITHOUT_TEST_FILE
             for wanted in [TESTS[name] / source.relative_to(package).with_name(f"test_{source.name}")]
             if not wanted.exists()
+        ]
+    )
+
+
+def test_every_defect_of_the_original_gateway_has_a_test_that_is_named_after_it() -> None:
+    names = {
+        node.name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    fail_for(
+        [
+            f"defect {number}: no test_defect_{number}_..."
+            for number in range(1, ORIGINAL_DEFECTS + 1)
+            if not any(name.startswith(f"test_defect_{number}_") for name in names)
         ]
     )
 

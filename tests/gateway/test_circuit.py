@@ -36,3 +36,41 @@ async def test_a_circuit_opens_and_a_probe_closes_it_again(tmp_path: Path) -> No
         metrics = await world.metrics()
         assert metrics['ws_circuit_open_total{protocol="raw"}'] == 1
         assert metrics["ws_upstream_health_success_total"] == 1
+
+
+@on_both_loops
+async def test_defect_11_clients_that_leave_open_no_circuit_and_one_circuit_is_of_one_upstream(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path, CB_FAILURE_THRESHOLD="2")
+    world.route(upstream=await world.upstream())
+    world.route("dead", upstream="ws://127.0.0.1:1")
+    async with world.running():
+        for count in range(1, 6):
+            client = await world.connect(token=world.token())
+            client.transport.abort()
+            await world.ended(count)
+        for _ in range(3):
+            await world.refusal("/dead", world.token())
+        assert world.logged("refused")[-1]["reason"] == "circuit-open"
+        async with world.connect(token=world.token()) as client:
+            await client.send("well")
+            assert await client.recv() == "well"
+        assert (await world.metrics())['ws_circuit_open_total{protocol="raw"}'] == 1
+
+
+@on_both_loops
+async def test_defect_12_a_client_that_leaves_makes_nobody_dial_its_upstream_again(tmp_path: Path) -> None:
+    world = World(tmp_path, WS_DIAL_RETRY_MAX="3", WS_DIAL_RETRY_INTERVAL_SECONDS="0")
+    world.route(upstream=await world.upstream())
+    async with world.running():
+        (await world.connect(token=world.token())).transport.abort()
+        async with world.connect(token=world.token()) as client:
+            await client.close()
+        await world.ended(2)
+        # A dial that followed from an end would have come before this later one.
+        async with world.connect(token=world.token()) as client:
+            await client.send("last")
+            assert await client.recv() == "last"
+        assert len(world.requests) == 3
+        assert (await world.metrics())['ws_proxy_retries_total{protocol="raw"}'] == 0

@@ -51,7 +51,7 @@ async def test_a_token_as_first_message_opens_the_session_and_stays_at_the_gatew
 
 @pytest.mark.parametrize("as_bytes", [False, True], ids=["text", "binary"])
 @on_both_loops
-async def test_a_first_message_is_forwarded_with_its_own_opcode_where_the_route_says_so(
+async def test_defect_6_a_first_message_is_forwarded_with_its_own_opcode_where_the_route_says_so(
     tmp_path: Path,
     as_bytes: bool,  # noqa: FBT001  # from the list above
 ) -> None:
@@ -94,7 +94,7 @@ async def test_what_is_no_token_is_refused_by_a_close_and_nothing_is_dialled(
 
 
 @on_both_loops
-async def test_a_token_in_the_handshake_needs_no_first_message(tmp_path: Path) -> None:
+async def test_defect_6_a_token_in_the_handshake_needs_no_first_message(tmp_path: Path) -> None:
     async with serving(tmp_path) as world, world.connect(token=world.token()) as client:
         await client.send("first")
         assert await client.recv() == "first"
@@ -129,8 +129,8 @@ async def test_clients_of_one_address_have_few_places_to_wait_in(tmp_path: Path)
 
 
 @on_both_loops
-async def test_the_originals_routes_file_finds_tokens_where_the_original_does(tmp_path: Path) -> None:
-    """Its defects 6 and 13: a first message arrives as binary, and a CONNECT over 2 KB is not recognised."""
+async def test_defect_13_the_originals_routes_file_takes_a_connect_of_any_size(tmp_path: Path) -> None:
+    """And finds tokens where the original does; that takes a CONNECT over 2 KB for a raw message."""
     async with JWKSServer(development_key().jwks()) as keys:
         world, broker = World(tmp_path, JWKS_URL=keys.url), Broker()
         broker_url, echo_url = await world.upstream(broker, subprotocols=[MQTT]), await world.upstream()

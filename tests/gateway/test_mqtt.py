@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from websockets.asyncio.client import ClientConnection
 from tests.support.loops import eventually, on_both_loops
 from tests.support.mqtt import DISCONNECT, MQTT, VERSIONS, Broker, connack, connect, packet, publish
 from tests.support.world import World
-from wsgate_dataplane.protocols.mqtt.connect import Connect
+from wsgate_dataplane.protocols.mqtt.connect import Connect, Will, write_connect
 from wsgate_dataplane.protocols.mqtt.properties import USER_PROPERTY
 
 ALL_VERSIONS = pytest.mark.parametrize("level", VERSIONS, ids=VERSIONS.values())
@@ -252,6 +253,20 @@ async def test_what_is_no_connect_is_refused(tmp_path: Path, name: str) -> None:
 
 
 @on_both_loops
+async def test_defect_4_no_user_name_is_a_role_and_the_packet_stays_whole(tmp_path: Path) -> None:
+    """The original appends roles to the user name, so that a user named x|admin is an admin."""
+    async with serving(tmp_path) as served:
+        will = Will("wills/x", b"\0\xff", qos=1, retain=True)
+        sent = connect(served.world.token("alice", roles=["ops"]), user_name="x|admin", will=will)
+        async with served.client() as client:
+            await client.send(sent)
+            assert await client.recv() == connack()
+        got = served.broker.connects[-1]
+        assert (got.user_name, got.will, served.properties()) == ("x|admin", will, [("roles", "ops")])
+        assert write_connect(replace(got, properties=())) == sent
+
+
+@on_both_loops
 async def test_a_second_connect_is_told_and_never_forwarded(tmp_path: Path) -> None:
     async with serving(tmp_path) as served:
         token = served.world.token()
@@ -266,7 +281,7 @@ async def test_a_second_connect_is_told_and_never_forwarded(tmp_path: Path) -> N
 
 
 @on_both_loops
-async def test_a_client_that_sends_no_connect_is_closed_in_time_by_either_way_of_the_token(tmp_path: Path) -> None:
+async def test_defect_13_a_client_that_sends_no_connect_is_closed_in_time(tmp_path: Path) -> None:
     async with serving(tmp_path, limits={"firstMessageSeconds": 1}) as served:
         for token in (None, served.world.token()):
             async with served.client(token) as client:

@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +37,22 @@ async def test_sub_and_jti_as_in_the_original_revoke_that_token_until_the_settin
         )
         assert record.id.startswith(EVENT_PREFIX)
         assert uuid.UUID(record.id.removeprefix(EVENT_PREFIX)).version == 4
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer guessed"])
+@on_both_loops
+async def test_defect_10_nobody_revokes_without_the_admin_token(tmp_path: Path, authorization: str | None) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    world = World(tmp_path, WSGATE_ADMIN_TOKEN="secret")
+    world.route(upstream=await world.upstream())
+    async with world.running(), world.connect(token=world.token()) as client:
+        async with (
+            aiohttp.ClientSession(headers=headers) as http,
+            http.post(f"{world.admin_url}/admin/revoke", json={"sub": "alice"}) as response,
+        ):
+            assert response.status == 401
+        await client.send("still here")
+        assert await client.recv() == "still here"
 
 
 @on_both_loops

@@ -42,8 +42,8 @@ async def test_bytes_are_the_same_at_the_other_end_both_ways() -> None:
 
 
 @on_both_loops
-async def test_large_messages_do_not_stop_behind_a_window_of_four() -> None:
-    """Defect 19 of the original: 64 KiB messages, four of them unanswered at a time."""
+async def test_defect_19_large_messages_do_not_stop_behind_a_window_of_four() -> None:
+    """64 KiB messages, four of them unanswered at a time."""
     message, count, window = BIG[:65536], 32, 4
     async with relaying() as relay:
         session = await relay.open()
