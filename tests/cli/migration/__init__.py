@@ -1,0 +1,1 @@
+"""What `wsgate migrate` is made of."""
