@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=JSON",
         help='a further claim, for example roles=["admin"]; repeatable',
     )
-    parser.add_argument("--only", choices=("token", "provider"), help="print nothing but the token, or the block")
+    parser.add_argument("--only", choices=("token", "provider", "jwks"), help="print nothing but this")
     parser.add_argument(
         "--key-file", type=Path, default=default_key_path(), help="where the key is kept (%(default)s)"
     )
@@ -50,6 +50,8 @@ def run(options: argparse.Namespace) -> int:
         print(token)
     elif options.only == "provider":
         print(block, end="")
+    elif options.only == "jwks":
+        print(json.dumps(key.jwks()))
     else:
         print(f"# A token of subject {options.subject}, good for {options.seconds} s:\n{token}\n")
         indented = "".join(f"    {line}\n" for line in block.splitlines())
