@@ -116,3 +116,12 @@ def test_a_lifetime_that_is_none_ends_as_argparse_ends(key_file: Path, capsys: p
     with pytest.raises(SystemExit):
         token(key_file, "--for", "0s")
     assert "30s, 15m, 24h or 7d" in capsys.readouterr().err
+
+
+def test_only_the_key_set_is_printed_where_that_is_asked_for(
+    key_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert token(key_file, "--only", "jwks") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == DevelopmentKey.load_or_create(key_file)[0].jwks()
+    assert "d" not in found["keys"][0]

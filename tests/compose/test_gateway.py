@@ -147,9 +147,7 @@ async def gateway(folder: Path, keys: Keys, dotenv: Mapping[str, str]) -> AsyncI
 
 def connect(url: str, token: str) -> websockets.asyncio.client.connect:
     headers = {"Authorization": f"Bearer {token}"}
-    return websockets.asyncio.client.connect(
-        url, additional_headers=headers, subprotocols=[MQTT], proxy=None
-    )
+    return websockets.asyncio.client.connect(url, additional_headers=headers, subprotocols=[MQTT], proxy=None)
 
 
 @pytest.mark.parametrize("dotenv", [{}, env_file((ROOT / ".env.example").read_text())], ids=["no .env", "example"])
