@@ -38,6 +38,7 @@ ORIGINAL: dict[str, Any] = {
         "WS_ALLOWED_ORIGINS": "*.example.com",
         "GRACEFUL_DRAIN_TIMEOUT_SECONDS": "90",
         "WS_IDLE_TIMEOUT_SECONDS": 90,
+        "RATE_LIMIT_PER_SECOND": "50",
         "JWKS_URL": "https://keycloak.example.com/certs",
         "JWT_COOKIE_NAME": "",
     },

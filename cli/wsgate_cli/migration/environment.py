@@ -45,6 +45,9 @@ def judge(variables: Sequence[Variable]) -> Environment:
         if before is not None and before.value != variable.value:
             problems.append(variable.problem(f"is also set in {before.place}, to something else", "keep one"))
             continue
+        if not variable.value.isprintable():
+            problems.append(variable.problem("holds a line break or another control character", "write one line"))
+            continue
         value, why = _rewritten(variable)
         if why:
             changes.append(f"{variable.name}: {why}")

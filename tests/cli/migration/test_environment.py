@@ -97,6 +97,11 @@ def test_one_name_with_two_values_must_be_decided() -> None:
     assert not judge([first, first]).problems
 
 
+def test_a_value_of_several_lines_is_refused_since_it_could_smuggle_in_a_variable() -> None:
+    (problem,) = judged(JWT_EXPECTED_ISSUER="a\nWSGATE_ADMIN_TOKEN=b").problems
+    assert "JWT_EXPECTED_ISSUER: holds a line break" in str(problem)
+
+
 def test_the_file_of_a_secret_is_looked_for_where_the_gateway_runs() -> None:
     found = judged(REDIS_URL_FILE="/run/secrets/redis")
     assert not found.problems

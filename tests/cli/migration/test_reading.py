@@ -1,11 +1,28 @@
 """The original's files are read with their places, and what is not one of them is told with the way out."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wsgate_cli.migration.reading import Found, read_files
 
+KEYS = ["gatewayRoutes", "env", "secrets", "kind", "data", "stringData", "prefix", "upstream"]
+yaml_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(KEYS),
+            inner | st.sampled_from(["ConfigMap", "Secret", "/a", "ws://h"]),
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
 ROUTES = "- prefix: /livekit\n  upstream: ws://livekit:7880/signal\n  preserveQuery: true\n"
 CONFIG_MAP = "kind: ConfigMap\ndata:\n  routes.yaml: |\n    - prefix: /a\n      upstream: ws://b\n"
 VALUES = f"""
@@ -119,6 +136,14 @@ def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     found = read_files([tmp_path / "none.yaml", tmp_path / "bytes.yaml"], [tmp_path], [])
     texts = [str(problem) for problem in found.problems]
     assert ["No such file" in texts[0], "not UTF-8 at byte 0" in texts[1], "directory" in texts[2]] == [True] * 3
+
+
+@given(st.text(max_size=200) | yaml_values.map(yaml.safe_dump))
+def test_any_text_is_read_or_is_a_problem(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "any.yaml"
+        path.write_text(text, encoding="utf-8")
+        read_files([path], [path], [path])
 
 
 def test_another_object_is_no_environment(tmp_path: Path) -> None:
