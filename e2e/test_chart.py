@@ -14,7 +14,7 @@ from e2e.helm import CHART, NAMESPACE, RELEASE, Helm, Identity, Object, by_ident
 from e2e.kubectl import Kubectl
 from e2e.programs import get
 from wsgate_cli.__main__ import main
-from wsgate_dataplane.settings import Settings
+from wsgate_dataplane.settings import SECRETS, Settings
 
 BASE = CHART.parents[1] / "base"
 OF_HELM = ("helm.sh/chart", "app.kubernetes.io/managed-by")
@@ -147,6 +147,22 @@ def test_secrets_stand_in_the_secret_alone_and_a_change_of_one_restarts_the_pods
     assert annotations(changed) != annotations(ORIGINAL)
 
 
+def test_no_variable_is_given_twice_whatever_is_set(helm: Helm) -> None:
+    names = [*(f"{name.upper()}" for name in SECRETS), "JWKS_URL", "INGRESS_HOST"]
+    values = {
+        "env": {"INGRESS_HOST": "a.example.com", "WSGATE_ALLOW_CIDRS": "10.0.0.0/8"},
+        "secrets": {name: "x" for name in names if name != "INGRESS_HOST"},
+        "ingress": {"enabled": True, "host": "b.example.com"},
+        "operator": {"env": {"WSGATE_HAS_ENVIRONMENT_PROVIDER": "true", "WSGATE_ALLOW_CIDRS": "10.1.0.0/16"}},
+    }
+    found = objects(helm.template(values))
+    for deployment in (found[DATA_PLANE], found[OPERATOR]):
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        assert len(variables(deployment)) == len(container["env"])
+    assert variables(found[DATA_PLANE])["INGRESS_HOST"] == "a.example.com"
+    assert variables(found[OPERATOR])["WSGATE_ALLOW_CIDRS"] == "10.1.0.0/16"
+
+
 def test_another_gateway_shares_no_name_with_the_first(helm: Helm) -> None:
     others = {"gatewayName": "internal", "crds": {"install": False}, "gatewayRoutes": ORIGINAL["gatewayRoutes"]}
     first, second = objects(helm.template(ORIGINAL)), objects(helm.template(others))
@@ -201,6 +217,8 @@ def test_an_ingress_leads_to_the_service_and_its_host_counts_for_origins(helm: H
             {"env": {"JWKS_URL": "x"}, "secrets": {"JWKS_URL": "y"}},
             "env.JWKS_URL: is also below secrets; keep one",
         ),
+        ({"operator": {"env": {"REDIS_URL": "redis://hunter2@h"}}}, "operator.env.REDIS_URL: is a secret"),
+        ({"operator": {"env": {"WSGATE_NAMESPACE": "x"}}}, "operator.env.WSGATE_NAMESPACE: the chart sets it"),
         ({"ingress": {"enabled": True}}, "ingress.host: is missing"),
         ({"gatewayName": "Big"}, "/gatewayName"),
     ],
