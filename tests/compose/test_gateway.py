@@ -27,9 +27,22 @@ from tests.support.valkey import valkey
 DEADLINE_SECONDS = 30.0
 STATE = "/var/lib/wsgate"
 MQTT = websockets.Subprotocol("mqtt")
-CONNECT = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a"
+CONNECT = 0x10
 CONNACK = b"\x20\x02\x00\x00"
 PUBLISH = b"\x30\x05\x00\x01tok"
+
+
+def connect_packet(password: str = "") -> bytes:
+    """CONNECT of MQTT 3.1.1 with a clean session, and with a user name where there is a password."""
+    flags = 0xC2 if password else 0x02
+    body = b"\x00\x04MQTT\x04" + bytes([flags]) + b"\x00\x3c" + text("a")
+    body += text("alice") + text(password) if password else b""
+    low, high = len(body) % 128, len(body) // 128
+    return bytes([CONNECT, low | 0x80, high] if high else [CONNECT, low]) + body
+
+
+def text(value: str) -> bytes:
+    return len(value).to_bytes(2, "big") + value.encode()
 
 
 def free_port() -> int:
@@ -104,7 +117,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
 async def broker(connection: ServerConnection) -> None:
     """An echo upstream that says what a broker says first."""
     async for message in connection:
-        await connection.send(CONNACK if message == CONNECT else message)
+        await connection.send(CONNACK if message[0] == CONNECT else message)
 
 
 async def answers(http: aiohttp.ClientSession, url: str) -> bool:
@@ -145,8 +158,8 @@ async def gateway(folder: Path, keys: Keys, dotenv: Mapping[str, str]) -> AsyncI
                 assert await asyncio.to_thread(process.wait, DEADLINE_SECONDS) == 0
 
 
-def connect(url: str, token: str) -> websockets.asyncio.client.connect:
-    headers = {"Authorization": f"Bearer {token}"}
+def connect(url: str, token: str = "") -> websockets.asyncio.client.connect:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     return websockets.asyncio.client.connect(url, additional_headers=headers, subprotocols=[MQTT], proxy=None)
 
 
@@ -158,11 +171,13 @@ def test_a_client_with_a_development_token_reaches_the_broker(
         async with gateway(tmp_path, keys, dotenv) as url:
             # The original serves its only route at /ws too.
             for path in ("/mqtt", "/ws"):
-                async with connect(url + path, keys.token()) as client:
-                    await client.send(CONNECT)
-                    assert await client.recv() == CONNACK
-                    await client.send(PUBLISH)
-                    assert await client.recv() == PUBLISH
+                token = keys.token()
+                for header, password in ((token, ""), ("", token)):
+                    async with connect(url + path, header) as client:
+                        await client.send(connect_packet(password))
+                        assert await client.recv() == CONNACK
+                        await client.send(PUBLISH)
+                        assert await client.recv() == PUBLISH
             with pytest.raises(InvalidStatus) as refused:
                 await connect(f"{url}/mqtt", keys.token() + "x")
             assert refused.value.response.status_code == 401

@@ -57,7 +57,10 @@ def test_what_a_wsroute_does_otherwise_by_default_is_spelt_out() -> None:
     (document, _) = migrated([route()]).documents
     spec = document["spec"]
     assert (spec["copySubProtocol"], spec["preserveQuery"]) == (False, False)
-    assert spec["auth"]["tokenSources"]
+    assert spec["auth"] == {
+        "tokenSources": ["Header", "Cookie", "MQTTPassword", "FirstMessage"],
+        "forward": {"firstMessage": "Forward"},
+    }
     assert "namespace" not in document["metadata"]
 
 
