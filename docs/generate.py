@@ -135,8 +135,8 @@ spec:
 
 ENV_EXAMPLE_INTRO = """\
 Environment of `docker compose up` and of `docker run --env-file`: cp .env.example .env
-Every variable of the original gateway, with its default; an empty one is unset. wsgate's own begin with WSGATE_:
-docs/reference/configuration.md. Values stand as they are: no quotes, no comment behind them."""
+Every variable of the original gateway with its default; an empty one is unset. wsgate's own may be added:
+docs/reference/configuration.md has them. Values stand as they are: no quotes, no comment behind them."""
 
 ORIGINAL_DEFAULTS = {"rate_limit_per_second": "10", "rate_limit_burst": "30"}
 """Where wsgate has another default for routes that are not the original's."""
