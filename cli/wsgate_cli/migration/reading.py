@@ -1,5 +1,6 @@
 """The original gateway's files: routes.yaml, env files, values.yaml and its Kustomize files."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from wsgate_operator.sources.yaml_documents import Document, Location, YAMLTextE
 
 ROUTES_KEY = "routes.yaml"
 """Of the ConfigMap in which the original's Kustomize base keeps the file."""
+QUOTATION = re.compile(r"""(["']).*\1|(?<=tag )\S+|(?<=alias ).+""", re.DOTALL)
+"""What an error of YAML may quote of a value."""
 HELM_KEYS = {
     "replicaCount": "the chart of wsgate has the same value",
     "resources": "the chart of wsgate has the same value, for the data plane",
@@ -78,12 +81,13 @@ def _text_of(path: Path) -> str | Problem:
         return Problem(str(path), f"not UTF-8 at byte {error.start}", "save the file as UTF-8")
 
 
-def _documents(file: str, text: str) -> Sequence[Document] | Problem:
+def _documents(file: str, text: str, *, has_secrets: bool = False) -> Sequence[Document] | Problem:
     try:
         return read_documents(text)
     except YAMLTextError as error:
         line, column = (None, None) if error.mark is None else (error.mark.line, error.mark.column)
-        return Problem(file, error.message, error.fix, line, column)
+        message = QUOTATION.sub("…", error.message) if has_secrets else error.message
+        return Problem(file, message, error.fix, line, column)
 
 
 def _routes(path: Path) -> Iterator[Part]:
@@ -153,7 +157,7 @@ def _environment(path: Path) -> Iterator[Part]:
     elif path.suffix not in SUFFIXES:
         yield from read_env_file(str(path), text)
     else:
-        documents = _documents(str(path), text)
+        documents = _documents(str(path), text, has_secrets=True)
         yield from (documents,) if isinstance(documents, Problem) else _objects(str(path), documents)
 
 
@@ -175,7 +179,7 @@ def _objects(file: str, documents: Sequence[Document]) -> Iterator[Part]:
 def _values(path: Path) -> Iterator[Part]:
     file = str(path)
     text = _text_of(path)
-    documents = text if isinstance(text, Problem) else _documents(file, text)
+    documents = text if isinstance(text, Problem) else _documents(file, text, has_secrets=True)
     if isinstance(documents, Problem):
         yield documents
         return

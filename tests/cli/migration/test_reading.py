@@ -131,6 +131,19 @@ def test_what_is_wrong_with_values_is_told_with_place_and_way_out(
     assert expected in str(problem)
 
 
+@pytest.mark.parametrize(
+    "value", ["!hunter2", "*hunter2", "!!int hunter2", "'hunter2", "{hunter2", "%hunter2", "@h"]
+)
+def test_values_that_are_no_yaml_are_told_without_a_piece_of_a_secret(tmp_path: Path, value: str) -> None:
+    for found in (
+        read(tmp_path, values=f"secrets:\n  A: {value}\n"),
+        read(tmp_path, env=f"kind: Secret\nstringData:\n  A: {value}\n", env_name="env.yaml"),
+    ):
+        (problem,) = found.problems
+        assert problem.line is not None
+        assert "hunter2" not in str(problem)
+
+
 def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
     found = read_files([tmp_path / "none.yaml", tmp_path / "bytes.yaml"], [tmp_path], [])
