@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from e2e.programs import get_all, program
+from e2e.programs import get, program
 
 ROOT = Path(__file__).parent.parent
 SECONDS_MAX = 60
@@ -33,7 +33,7 @@ def compose(pytestconfig: pytest.Config) -> None:
     """The program; a first build takes minutes, and tells how far it is."""
     capture: Any = pytestconfig.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        get_all("docker-compose")
+        get("docker-compose")
 
 
 def test_compose_accepts_the_file_and_finds_its_services() -> None:

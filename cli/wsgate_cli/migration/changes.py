@@ -18,7 +18,8 @@ ALWAYS = (
     "a lost upstream: ends the session with 1014, it is not dialled again behind the client's back",
     "circuit breaker: one for each upstream, and clients that leave do not count; the original had one in all",
     "roles on MQTT: a user property of MQTT 5, never a part of the user name",
-    "metrics: ws_auth_success_total has no labels sub and preferred_username",
+    "metrics: ws_auth_success_total has the labels sub and preferred_username only where "
+    "WSGATE_METRICS_IDENTITY_LABELS_MAX is set",
     "client addresses: X-Forwarded-For is believed only from WSGATE_TRUSTED_PROXIES; while that is unset, nothing "
     "is counted by address",
     "stopping: sessions are closed with 1012 over 80 % of GRACEFUL_DRAIN_TIMEOUT_SECONDS; give the pod that time "
