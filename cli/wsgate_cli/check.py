@@ -11,7 +11,7 @@ from wsgate_cli.standalone import add_config_argument, load_settings, translate_
 from wsgate_contract.route import Route, TokenSource
 from wsgate_dataplane.handshake.admission import Admission
 from wsgate_dataplane.handshake.request import Request
-from wsgate_dataplane.handshake.serving import Catalogue, build_catalogue
+from wsgate_dataplane.handshake.serving import Catalogue, Certificates, build_catalogue
 from wsgate_dataplane.identity.provider import Providers
 from wsgate_dataplane.identity.sources import BEARER, Credential, message_token, password_token
 from wsgate_dataplane.outcomes.refusal import Refused
@@ -20,8 +20,11 @@ from wsgate_dataplane.revocation.view import RevocationView
 from wsgate_dataplane.settings import Settings, SettingsError
 from wsgate_dataplane.snapshot.files import RoutesFile
 from wsgate_dataplane.telemetry.log import configure
+from wsgate_dataplane.upstreams.tls import ClientCertificate
 from wsgate_operator.settings import OperatorSettings
 from wsgate_operator.sources.files import FileSource
+from wsgate_operator.sources.secret_folders import SecretFolders
+from wsgate_operator.translate.holdings import Holdings, copies_of, refs_of, states_of
 from wsgate_operator.translate.translate import Translation, translate
 
 SOURCES: tuple[TokenSource, ...] = ("Header", "Cookie", "Query", "SubProtocol", "MQTTPassword", "FirstMessage")
@@ -59,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
     configure(sys.stderr)
     try:
         settings, operator_settings = load_settings()
-        translation = _translate(options.config or settings.route_file, settings, operator_settings)
+        config = options.config or settings.route_file
+        translation, holdings = _translate(config, options.secrets_dir, settings, operator_settings)
         route = _find(options.route, translation.routes, operator_settings.root_namespace)
         token = _read_token(options.token_file)
     except (SettingsError, CheckError, OSError) as error:
@@ -67,19 +71,25 @@ def run(options: argparse.Namespace) -> int:
         return 2
     source = options.source or _usual_source(route)
     request = _request(route, token, settings, origin=options.origin, source=source)
-    return asyncio.run(_check(settings, translation, request, Sent(token, source)))
+    certificates = {id_: ClientCertificate.from_pem(pem) for id_, pem in copies_of(holdings).items()}
+    return asyncio.run(_check(settings, translation, certificates, request, Sent(token, source)))
 
 
-def _translate(config: Path, settings: Settings, operator_settings: OperatorSettings) -> Translation:
+def _translate(
+    config: Path, secrets_dir: Path | None, settings: Settings, operator_settings: OperatorSettings
+) -> tuple[Translation, Holdings]:
     loaded = FileSource(config, operator_settings.root_namespace).load()
     if loaded.problems:
         raise CheckError("\n".join(str(problem) for problem in loaded.problems))
     options = translate_options(operator_settings, settings)
-    translation = translate(loaded.objects, options, legacy=loaded.legacy)
+    secrets = SecretFolders(secrets_dir, operator_settings.root_namespace)
+    holdings = secrets.look(refs_of(loaded.objects), time.time())
+    certificates = states_of(holdings)
+    translation = translate(loaded.objects, options, legacy=loaded.legacy, certificates=certificates)
     for verdict in translation.verdicts:
         if not verdict.accepted:
             print(f"! {verdict.kind} {verdict.key}: {verdict.reason}: {verdict.message}", file=sys.stderr)
-    return translation
+    return translation, holdings
 
 
 def _find(wanted: str, routes: tuple[Route, ...], root_namespace: str) -> Route:
@@ -120,9 +130,12 @@ def _request(route: Route, token: str, settings: Settings, *, origin: str | None
     return Request("GET", route.prefix, query, tuple(headers), "127.0.0.1", "check")
 
 
-async def _check(settings: Settings, translation: Translation, request: Request, sent: Sent) -> int:
+async def _check(
+    settings: Settings, translation: Translation, certificates: Certificates, request: Request, sent: Sent
+) -> int:
     now = time.time()
-    catalogue = build_catalogue(RoutesFile(0, "", translation.routes, ()), Catalogue(), settings)
+    file = RoutesFile(0, "", translation.routes, ())
+    catalogue = build_catalogue(file, Catalogue(), settings, certificates=certificates)
     view = RevocationView()
     view.replace(translation.revocations)
     view.confirm("file", now)

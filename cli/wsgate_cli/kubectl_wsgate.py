@@ -1,12 +1,13 @@
-"""kubectl wsgate: ask every data-plane pod of a gateway, and act on them."""
+"""kubectl wsgate: ask every data-plane pod of a gateway, act on them, and grant the gateway a Secret."""
 
 import argparse
 import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from wsgate_cli.plugin.flags import Once, PluginParser, add_kubectl_arguments
+from wsgate_cli.plugin.flags import FlagError, Once, PluginParser, add_kubectl_arguments
 from wsgate_cli.plugin.kubectl import KubectlError
+from wsgate_cli.plugin.secret_grant import Grant, to_yaml
 
 PROGRAM = "kubectl wsgate"
 LISTINGS = {
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from wsgate_cli import kubectl_create_tokenrevocation
 
         return kubectl_create_tokenrevocation.main(words[1:], f"{PROGRAM} create-revocation")
+    if words[:1] == ["grant-secret"]:
+        return _grant_secret(make_parser().parse_args(words))
     return _run(make_parser().parse_args(words))
 
 
@@ -31,6 +34,23 @@ def run_process() -> int:
     """main() of a process of its own: SIGTERM too leaves no port-forward behind."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     return main()
+
+
+def _grant_secret(options: argparse.Namespace) -> int:
+    """Prints; kubectl applies, with the rights of whoever runs it."""
+    grant = Grant(
+        secret=options.secret,
+        namespace=options.namespace,
+        gateway_name=options.gateway_name or "wsgate",
+        operator_namespace=options.operator_namespace or "wsgate-system",
+        service_account=options.service_account or "wsgate-operator",
+    )
+    try:
+        print(to_yaml(grant), end="")
+    except FlagError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -67,6 +87,8 @@ def make_parser() -> PluginParser:
     _add_why(add("why", "why", "say why a client was refused, and what to do"))
     _add_close(add("close", "close", "close single sessions; their tokens stay good"))
     _add_revoke(add("revoke", "revoke", "revoke at once, without an object, for the time that events are kept"))
+    grant = "print what lets the gateway read one Secret, for kubectl apply -f -"
+    _add_grant(commands.add_parser("grant-secret", help=grant, description=f"{grant.capitalize()}."))
     commands.add_parser("create-revocation", help="the same as kubectl create tokenrevocation")
     return parser
 
@@ -97,6 +119,14 @@ def _add_revoke(command: argparse.ArgumentParser) -> None:
     command.add_argument("--iss", action=Once, help="only of this issuer")
     command.add_argument("-o", "--output", choices=("json", "yaml"), action=Once, help="how it is printed")
     _add_ways(command)
+
+
+def _add_grant(command: argparse.ArgumentParser) -> None:
+    command.add_argument("secret", metavar="NAME", help="the Secret, as clientCertificateRef names it")
+    command.add_argument("-n", "--namespace", action=Once, help="of the Secret and its routes (kubectl's own)")
+    command.add_argument("--gateway-name", action=Once, help="which gateway (wsgate)")
+    command.add_argument("--operator-namespace", action=Once, help="where its operator is (wsgate-system)")
+    command.add_argument("--service-account", action=Once, help="the operator's (wsgate-operator)")
 
 
 def _add_ways(command: argparse.ArgumentParser) -> None:

@@ -21,8 +21,9 @@ from wsgate_dataplane.settings import Settings, SettingsError
 from wsgate_dataplane.telemetry.log import configure
 from wsgate_operator.renderer import FirstLoadError, Renderer
 from wsgate_operator.settings import OperatorSettings
-from wsgate_operator.sinks.directory import DirectorySink
+from wsgate_operator.sinks.directory import SECRETS_FOLDER, DirectorySink
 from wsgate_operator.sources.files import FileSource
+from wsgate_operator.sources.secret_folders import SecretFolders
 from wsgate_operator.translate.options import Options
 
 HELP = "serve the routes of a folder of YAML, or of the original gateway's routes file"
@@ -45,12 +46,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare --config."""
+    """Declare what says where the objects are: --config and --secrets-dir."""
     parser.add_argument(
         "--config",
         type=Path,
         metavar="PATH",
         help="a folder of YAML objects, or one routes file; default: ROUTE_FILE, /etc/ws-gw/routes.yaml",
+    )
+    parser.add_argument(
+        "--secrets-dir",
+        type=Path,
+        metavar="DIR",
+        help="where clientCertificateRef is looked up: DIR/NAME/tls.crt and tls.key; of a route outside the root "
+        "namespace, DIR/NAMESPACE/NAME/",
     )
 
 
@@ -62,8 +70,9 @@ def run(options: argparse.Namespace) -> int:
         settings, operator_settings = load_settings()
         with tempfile.TemporaryDirectory(prefix="wsgate-") as folder:
             config = options.config or settings.route_file
-            renderer = make_renderer(config, Path(folder), operator_settings, settings)
+            renderer = make_renderer(config, Path(folder), operator_settings, settings, options.secrets_dir)
             renderer.render()
+            settings = with_secrets_of(Path(folder), settings)
             with _journal(settings, options.state_dir or default_state_folder(os.environ)) as journal:
                 listeners = (options.listen, options.admin_listen)
                 run_until_stopped(lambda: _serve(settings, renderer, Path(folder), listeners, journal))
@@ -108,6 +117,9 @@ def load_settings() -> tuple[Settings, OperatorSettings]:
     if settings.redis_url or settings.wsgate_revocation_redis_url:
         detail = "REDIS_URL: not acted on by wsgate standalone, which keeps revocations in its --state-dir"
         log.warning("setting", extra={"fields": {"detail": detail}})
+    if settings.wsgate_secrets_dir:
+        detail = "WSGATE_SECRETS_DIR: not acted on by wsgate standalone, which takes --secrets-dir"
+        log.warning("setting", extra={"fields": {"detail": detail}})
     known = [f"WSGATE_{name.upper()}" for name in OperatorSettings.model_fields]
     for warning in settings.warnings(os.environ, known):
         log.warning("setting", extra={"fields": {"detail": warning}})
@@ -129,12 +141,20 @@ def make_renderer(
     rendered: Path,
     operator_settings: OperatorSettings,
     settings: Settings,
+    secrets_dir: Path | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Renderer:
     """The operator's half: files in, rendered files out."""
-    source = FileSource(config, operator_settings.root_namespace)
+    root_namespace = operator_settings.root_namespace
+    source = FileSource(config, root_namespace)
+    secrets = SecretFolders(secrets_dir, root_namespace)
     options = translate_options(operator_settings, settings)
-    return Renderer(source, DirectorySink(rendered), options, clock)
+    return Renderer(source, DirectorySink(rendered), options, clock, secrets)
+
+
+def with_secrets_of(rendered: Path, settings: Settings) -> Settings:
+    """For the data plane's half, which finds certificates beside the rendered files."""
+    return settings.model_copy(update={"wsgate_secrets_dir": rendered / SECRETS_FOLDER})
 
 
 async def _serve(

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from wsgate_contract.client_certificate import ID_PATTERN
 from wsgate_contract.model import Value
 from wsgate_contract.template import CLIENT_ID_PATTERN, TEMPLATE_PATTERN
 
@@ -343,7 +344,8 @@ class UpstreamTLS(Value):
         description="Name to verify; default: the URL's host.",
     )
     client_certificate_ref: SecretRef | None = Field(
-        default=None, description="Secret of type kubernetes.io/tls with the client certificate."
+        default=None,
+        description="Secret of type kubernetes.io/tls with the client certificate that wss:// upstreams ask for.",
     )
 
 
@@ -431,6 +433,11 @@ class Route(RoutePolicy):
     yields: bool = Field(
         default=False,
         description="A tenant's route for any host: it serves no host that a route of another namespace names.",
+    )
+    client_certificate: str | None = Field(
+        default=None,
+        pattern=ID_PATTERN,
+        description="Opaque id of the copy of the Secret that upstreamTLS.clientCertificateRef names.",
     )
 
     @property

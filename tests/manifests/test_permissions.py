@@ -23,9 +23,10 @@ def all_rules() -> list[Rule]:
     return [rule for role in found for rule in role["rules"]]
 
 
-def test_nobody_is_granted_secrets_or_wildcards_or_more_rights() -> None:
+def test_nobody_is_granted_others_secrets_or_wildcards_or_more_rights() -> None:
     for rule in all_rules():
-        assert "secrets" not in rule["resources"]
+        if "secrets" in rule["resources"]:
+            assert rule["verbs"] == ["create"] or rule["resourceNames"] == ["wsgate-secrets"]
         assert "*" not in [*rule["resources"], *rule["verbs"], *rule["apiGroups"]]
         assert not {"escalate", "bind", "impersonate"} & set(rule["verbs"])
         assert "pods/exec" not in rule["resources"]
@@ -41,11 +42,18 @@ def test_the_operator_reads_objects_everywhere_and_writes_only_their_status_and_
     }
 
 
-def test_the_operator_touches_only_its_two_config_maps_and_its_pods() -> None:
-    by_name, to_create, pods = rules("Role", "wsgate-operator")
-    assert by_name["resources"] == to_create["resources"] == ["configmaps"]
+def test_no_role_reads_secrets_in_every_namespace() -> None:
+    roles = [o for folder in (BASE, TRIAL_REDIS) for o in objects(folder) if o["kind"] == "ClusterRole"]
+    assert not [rule for role in roles for rule in role["rules"] if "secrets" in rule["resources"]]
+
+
+def test_the_operator_touches_only_its_two_config_maps_its_secret_and_its_pods() -> None:
+    by_name, secret, to_create, pods = rules("Role", "wsgate-operator")
+    assert by_name["resources"] == ["configmaps"]
     assert by_name["resourceNames"] == ["wsgate-routes", "wsgate-revocations"]
-    assert (by_name["verbs"], to_create["verbs"]) == (["get", "update"], ["create"])
+    assert (secret["resources"], secret["resourceNames"]) == (["secrets"], ["wsgate-secrets"])
+    assert by_name["verbs"] == secret["verbs"] == ["get", "update"]
+    assert (to_create["resources"], to_create["verbs"]) == (["configmaps", "secrets"], ["create"])
     assert (pods["resources"], pods["verbs"]) == (["pods"], ["list", "patch"])
 
 

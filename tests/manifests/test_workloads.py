@@ -108,11 +108,27 @@ def test_a_pod_learns_its_name_and_the_operator_its_namespace_from_the_cluster()
 def test_the_rendered_files_are_mounted_as_one_volume_where_they_are_looked_for() -> None:
     route_file = Settings.model_fields["route_file"].default
     assert environment(DATA_PLANE)["ROUTE_FILE"]["value"] == os.fspath(route_file)
-    (mount,) = container(DATA_PLANE)["volumeMounts"]
+    mount, _ = container(DATA_PLANE)["volumeMounts"]
     assert mount == {"name": "rendered", "mountPath": os.fspath(route_file.parent), "readOnly": True}
-    (volume,) = DATA_PLANE["spec"]["template"]["spec"]["volumes"]
+    volume, _ = DATA_PLANE["spec"]["template"]["spec"]["volumes"]
     sources = [{"configMap": {"name": f"wsgate-{kind}", "optional": True}} for kind in ("routes", "revocations")]
     assert volume == {"name": "rendered", "projected": {"sources": sources}}
+
+
+def test_the_operators_secret_is_mounted_where_client_certificates_are_looked_for() -> None:
+    _, mount = container(DATA_PLANE)["volumeMounts"]
+    folder = environment(DATA_PLANE)["WSGATE_SECRETS_DIR"]["value"]
+    assert mount == {"name": "secrets", "mountPath": folder, "readOnly": True}
+    _, volume = DATA_PLANE["spec"]["template"]["spec"]["volumes"]
+    # Optional: most gateways have none.
+    assert volume == {"name": "secrets", "secret": {"secretName": "wsgate-secrets", "optional": True}}
+
+
+def test_the_operator_knows_whom_namespaces_grant_their_secrets() -> None:
+    expected = {"fieldRef": {"fieldPath": "spec.serviceAccountName"}}
+    assert environment(OPERATOR)["WSGATE_SERVICE_ACCOUNT"]["valueFrom"] == expected
+    account = OPERATOR["spec"]["template"]["spec"]["serviceAccountName"]
+    assert ClusterSettings.model_fields["service_account"].default == account
 
 
 def test_each_component_gets_the_redis_user_that_is_its_own() -> None:

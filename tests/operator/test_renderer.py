@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ import pytest
 import yaml
 
 from tests.operator.objects import STANDALONE, document
+from tests.support.certificates import pair
 from wsgate_operator.renderer import FirstLoadError, Renderer
 from wsgate_operator.sinks.directory import CONFIRM_INTERVAL_SECONDS, DirectorySink
 from wsgate_operator.sources.files import FileSource
+from wsgate_operator.sources.secret_folders import GONE_SECONDS, SecretFolders
 from wsgate_operator.translate.verdict import Verdict, VerdictReason
 
 DEADLINE_SECONDS = 10.0
@@ -25,14 +27,16 @@ class House:
     """A folder of objects, a renderer over it, and what it wrote."""
 
     root: Path
-    now: float = 1000.0
+    now: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
         self.config = self.root / "config"
         self.config.mkdir()
         source = FileSource(self.config, STANDALONE.root_namespace)
         sink = DirectorySink(self.root / "out")
-        self.renderer = Renderer(source, sink, STANDALONE, lambda: self.now)
+        self.secrets = self.root / "secrets"
+        secrets = SecretFolders(self.secrets, STANDALONE.root_namespace)
+        self.renderer = Renderer(source, sink, STANDALONE, lambda: self.now, secrets)
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -51,6 +55,16 @@ class House:
     def written(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = yaml.safe_load((self.root / "out" / name).read_text())
         return found
+
+    def put_secret(self, name: str = "client") -> bytes:
+        (self.secrets / name).mkdir(parents=True, exist_ok=True)
+        certificate, key = pair("client.test")
+        (self.secrets / name / "tls.crt").write_bytes(certificate)
+        (self.secrets / name / "tls.key").write_bytes(key)
+        return certificate + key
+
+    def copies(self) -> list[bytes]:
+        return sorted(path.read_bytes() for path in (self.root / "out/secrets").iterdir())
 
     def served(self) -> list[str]:
         return sorted(route["name"] for route in self.written("routes.yaml")["routes"])
@@ -94,7 +108,7 @@ def test_the_first_pass_writes_routes_and_revocations(house: House) -> None:
     house.put("r", "TokenRevocation", jti="x")
     rendered = house.renderer.render()
     assert (house.served(), house.revoked(), rendered.routes_version) == (["chat"], ["default/r"], 1)
-    assert house.written("revocations.yaml")["confirmedAt"] == 1000.0
+    assert house.written("revocations.yaml")["confirmedAt"] == house.now
     assert [verdict.key for verdict in house.verdicts] == ["default/chat", "default/r"]
 
 
@@ -240,3 +254,55 @@ def test_running_it_follows_the_folder_until_it_is_cancelled(house: House) -> No
     house.put("chat")
     house.renderer.render()
     asyncio.run(scenario())
+
+
+SECURED: dict[str, Any] = {"upstream": "wss://a.test", "upstreamTLS": {"clientCertificateRef": {"name": "client"}}}
+
+
+def test_a_client_certificate_is_copied_and_followed(house: House) -> None:
+    copy = house.put_secret()
+    house.put("a", **SECURED)
+    house.renderer.render()
+    assert (house.served(), house.copies()) == (["a"], [copy])
+    (path,) = (house.root / "out/secrets").iterdir()
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert path.name.removesuffix(".pem") == house.written("routes.yaml")["routes"][0]["clientCertificate"]
+    renewed = house.put_secret()
+    house.renderer.poll()
+    assert house.copies() == [renewed]
+    assert house.written("routes.yaml")["version"] == 1
+
+
+def test_a_missing_certificate_is_a_fault_at_start_that_names_the_field(house: House) -> None:
+    house.put("a", **SECURED)
+    with pytest.raises(FirstLoadError) as caught:
+        house.renderer.render()
+    (fault,) = caught.value.faults
+    assert fault.startswith("a.yaml:1: WsRoute default/a: spec.upstreamTLS.clientCertificateRef: no folder ")
+
+
+def test_a_certificate_that_is_taken_away_ends_its_route_in_time(house: House) -> None:
+    house.put_secret()
+    house.put("a", **SECURED)
+    house.put("b")
+    house.renderer.render()
+    (house.secrets / "client/tls.key").unlink()
+    house.renderer.poll()
+    assert house.served() == ["a", "b"]
+    house.now += GONE_SECONDS
+    house.renderer.poll()
+    assert (house.served(), house.copies()) == (["b"], [])
+    house.put_secret()
+    house.renderer.poll()
+    assert house.served() == ["a", "b"]
+
+
+def test_an_expiry_is_told_when_it_comes(house: House) -> None:
+    house.put_secret()
+    house.put("a", **SECURED)
+    house.renderer.render()
+    house.now += 2 * 3600
+    house.renderer.poll()
+    (verdict,) = house.verdicts
+    assert verdict.reason == VerdictReason.INVALID_CERTIFICATE_REF and "expired at" in verdict.message
+    assert house.served() == ["a"]

@@ -19,7 +19,7 @@ import yarl
 from websockets.asyncio.server import ServerConnection
 
 from wsgate_cli.devkey import DevelopmentKey, provider
-from wsgate_cli.standalone import make_renderer
+from wsgate_cli.standalone import make_renderer, with_secrets_of
 from wsgate_contract.address import Address
 from wsgate_dataplane.admin.journal import RevocationJournal
 from wsgate_dataplane.server import DataPlane
@@ -76,6 +76,8 @@ class World:
         self.folder.mkdir()
         self.config = self.folder
         """What is served: the folder, or one file of it."""
+        self.secrets = folder / "secrets"
+        """The --secrets-dir."""
         self._rendered = folder / "rendered"
         # A dial that fails is told at once, unless the test is about retries.
         self.settings = Settings.load({"WS_DIAL_RETRY_MAX": "0", **environ})
@@ -187,7 +189,8 @@ class World:
     async def running(self, state: Path | None = None) -> AsyncIterator[Self]:
         """Start both components and wait until they are ready; drain at the end. state: of the admin API."""
         ready = asyncio.Event()
-        renderer = make_renderer(self.config, self._rendered, OperatorSettings(), self.settings)
+        settings = with_secrets_of(self._rendered, self.settings)
+        renderer = make_renderer(self.config, self._rendered, OperatorSettings(), settings, self.secrets)
         renderer.render()
         handler = _Capture(self.logs)
         logging.getLogger("wsgate").addHandler(handler)
@@ -196,7 +199,7 @@ class World:
             journal = RevocationJournal.open(state or self.folder.with_name("world-state"), time.time)
             self._stack.callback(journal.close)
             async with self._stack, asyncio.TaskGroup() as tasks:
-                plane = DataPlane(self.settings, self._rendered / "routes.yaml", LOOPBACK, LOOPBACK, journal)
+                plane = DataPlane(settings, self._rendered / "routes.yaml", LOOPBACK, LOOPBACK, journal)
                 self._plane = plane
                 tasks.create_task(plane.run((renderer.run,), ready.set))
                 async with asyncio.timeout(DEADLINE_SECONDS):

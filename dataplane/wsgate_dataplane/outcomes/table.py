@@ -142,7 +142,8 @@ OUTCOMES: dict[Reason, Outcome] = {
         503,
         1013,
         "try again later",
-        "The rendered route has a field that this version does not know; upgrade the data plane.",
+        "The pod cannot use the rendered route, and its log says why: a field that this version does not know "
+        "(upgrade the data plane), or a client certificate that is not mounted.",
         "error",
     ),
     Reason.ADMIN_MOVED: Outcome(

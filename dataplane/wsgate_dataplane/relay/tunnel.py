@@ -35,6 +35,7 @@ from wsgate_dataplane.relay.engine import (
     Side,
     SideLost,
 )
+from wsgate_dataplane.relay.keepalive import keep_alive
 
 if TYPE_CHECKING:
     from wsgate_dataplane.relay.asyncio_engine import AsyncioEngine
@@ -104,6 +105,7 @@ class Tunnel:
                 max_control_frames_per_second=limits.max_control_frames_per_second,
                 clock=engine.clock,
             )
+            keep_alive(transport, limits)
             transport.set_write_buffer_limits(WRITE_BUFFER_HIGH_BYTES, WRITE_BUFFER_LOW_BYTES)
             return End(self, side, transport, scanner, engine.clock)
 
@@ -262,6 +264,8 @@ class Tunnel:
         """Replace the limits."""
         self.limits = limits
         for end in (self.client, self.upstream):
+            if not end.is_lost:
+                keep_alive(end.transport, limits)
             end.scanner.set_limits(
                 limits.max_message_bytes, limits.max_fragments, limits.max_control_frames_per_second
             )

@@ -79,17 +79,17 @@ class SnapshotWatcher:
     async def poll(self) -> None:
         """Look once; errors are logged once per version of a file."""
         # In a thread: sessions wait neither for a large file nor for a file system that hangs.
-        for look in await _in_thread(lambda: tuple(self._look())):
+        for look in await in_thread(lambda: tuple(self._look())):
             self._take(look)
 
     def _look(self) -> Iterator[_Look]:
-        generation = _generation(self._folder)
+        generation = generation_of(self._folder)
         for content, name in self._names.items():
             path = generation / name
-            fingerprint = _fingerprint(path)
+            fingerprint = fingerprint_of(path)
             if fingerprint is None:
                 packed = path.with_name(f"{name}.gz")
-                fingerprint = _fingerprint(packed)
+                fingerprint = fingerprint_of(packed)
                 path = path if fingerprint is None else packed
             if content in self._seen and fingerprint == self._seen[content]:
                 continue
@@ -97,7 +97,7 @@ class SnapshotWatcher:
                 found: File | Exception = load_routes(path) if content == "routes" else load_revocations(path)
             except Exception as error:  # noqa: BLE001  # no content of a file may end the data plane
                 found = error
-            if isinstance(found, OSError) and _generation(self._folder) != generation:
+            if isinstance(found, OSError) and generation_of(self._folder) != generation:
                 # Swapped while it was read: the next poll reads the new folder.
                 return
             yield _Look(content, fingerprint, found)
@@ -141,7 +141,7 @@ class SnapshotWatcher:
         self._told[look.content] = fault
 
 
-def _generation(folder: Path) -> Path:
+def generation_of(folder: Path) -> Path:
     """The folder that holds both files: in a mounted volume the one of the moment, so that both are of one age."""
     try:
         return folder / os.readlink(folder / DATA_LINK)
@@ -149,7 +149,7 @@ def _generation(folder: Path) -> Path:
         return folder
 
 
-def _fingerprint(path: Path) -> Fingerprint | None:
+def fingerprint_of(path: Path) -> Fingerprint | None:
     try:
         stat = os.stat(path)
     except OSError:
@@ -157,7 +157,7 @@ def _fingerprint(path: Path) -> Fingerprint | None:
     return (str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
-async def _in_thread(function: Callable[[], Value]) -> Value:
+async def in_thread(function: Callable[[], Value]) -> Value:
     """Like asyncio.to_thread, but no thread that hangs in the file system keeps the process from ending."""
     done: Future[Value] = Future()
     # From here on a cancelled waiter only looks away.

@@ -17,6 +17,7 @@ from kubernetes.aio.client import ApiClient
 from wsgate_contract.address import Address
 from wsgate_contract.rendered import Content
 from wsgate_contract.revocation_log import Keys
+from wsgate_operator.controller.certificates import Certificates, Grantee
 from wsgate_operator.controller.log_channel import LogChannel
 from wsgate_operator.controller.objects import Objects
 from wsgate_operator.controller.pod_marks import PodMarks
@@ -32,6 +33,7 @@ from wsgate_operator.sinks.lasting_fault import LastingFault
 from wsgate_operator.sinks.pods import PodsSink
 from wsgate_operator.sinks.revocation_log.connect import connect
 from wsgate_operator.sinks.revocation_log.log import VERIFY_SECONDS
+from wsgate_operator.sinks.secret import SecretSink
 from wsgate_operator.sinks.status import StatusSink
 from wsgate_operator.sources.cluster.cache import Document, ObjectCache
 from wsgate_operator.sources.cluster.listing import Lister, ListError
@@ -56,6 +58,8 @@ SECOND_CHANNEL_SECONDS = 0.5
 PODS_SECONDS = 5.0
 """Pause between listings of the pods."""
 VERIFY_CONFIGMAPS_SECONDS = 10.0
+SECRETS_SECONDS = 1.0
+"""Least pause between two looks at the Secrets that routes name."""
 STATUS_SECONDS = 0.5
 """Least pause between two passes over the statuses."""
 PAGES_SHUTDOWN_SECONDS = 0.5
@@ -90,6 +94,15 @@ class Operator:
         self._second = SecondChannel(
             self._revocations, clock, settings.revocation_confirm_seconds, self._second_written, self.metrics
         )
+        self._certificates = Certificates(
+            calls,
+            SecretSink(calls, gateway, namespace),
+            Grantee(namespace, settings.service_account, gateway),
+            settings.root_namespace,
+            settings.secret_poll_seconds,
+            clock,
+            self.metrics,
+        )
         self._rendering = Rendering(
             self._objects,
             _options(settings),
@@ -97,6 +110,7 @@ class Operator:
             self._log_channel,
             self._second,
             self._marks,
+            self._certificates,
             self.metrics,
         )
         self._events = EventSink(calls, clock, instance)
@@ -145,6 +159,7 @@ class Operator:
             tasks.create_task(self._decide_for_ever())
             tasks.create_task(self._write_for_ever())
             tasks.create_task(self._every("mark", 0.0, self._marks.make_round))
+            tasks.create_task(self._every("secrets", SECRETS_SECONDS, self._look_at_secrets))
             await self._rendered.wait()
             # Not before: parsing the first events would hold up the first pass.
             tasks.create_task(self._every("watch", AGAIN_SECONDS, self._watch))
@@ -289,6 +304,11 @@ class Operator:
             if not await _wait(self._cache.changed, min(QUIET_SECONDS, left)):
                 return
             taken = taken | self._cache.take()
+
+    async def _look_at_secrets(self) -> None:
+        is_early = await _wait(self._certificates.due, self._settings.secret_poll_seconds)
+        if await self._certificates.look(is_full=not is_early):
+            self._cache.note_reference()
 
     async def _write_second(self) -> None:
         await _wait(self._second.changed, SECOND_CHANNEL_SECONDS)

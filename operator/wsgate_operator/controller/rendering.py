@@ -14,6 +14,7 @@ from wsgate_contract.rendered import RenderedDocument
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.revocation_log import EVENT_PREFIX, member_of
 from wsgate_contract.route import Route
+from wsgate_operator.controller.certificates import Certificates
 from wsgate_operator.controller.log_channel import LogChannel
 from wsgate_operator.controller.objects import KINDS, Generations, Objects, Seen
 from wsgate_operator.controller.pod_marks import PodMarks
@@ -26,6 +27,7 @@ from wsgate_operator.sinks.packed import CapacityExceededError, StoredBytes
 from wsgate_operator.sinks.rendered_text import Items
 from wsgate_operator.telemetry.metrics import Metrics
 from wsgate_operator.translate.capacity import STORED_BYTES_MAX, fit_routes, leave_out, lower_limits
+from wsgate_operator.translate.holdings import refs_of
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.translate import Translation, translate
 from wsgate_operator.translate.verdict import Kind
@@ -55,6 +57,7 @@ class Rendering:
         log: LogChannel | None,
         second: SecondChannel,
         marks: PodMarks,
+        certificates: Certificates,
         metrics: Metrics,
     ) -> None:
         self._objects = objects
@@ -63,6 +66,7 @@ class Rendering:
         self._channel = log
         self._second = second
         self._marks = marks
+        self._certificates = certificates
         self._metrics = metrics
         self._decided = self._tried = Decision(Translation())
         self._records: Sequence[RevocationRecord] = ()
@@ -107,8 +111,10 @@ class Rendering:
             self._options,
             unreadable=seen.unreadable,
             held=seen.held,
+            certificates=self._certificates.states,
             previous=self._decided.translation,
         )
+        self._certificates.want(refs_of(seen.objects, translation.routes))
         self._records = translation.revocations
         # Before Redis, which may take its time to say that it is away.
         self.want_records()

@@ -2,19 +2,21 @@
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from wsgate_contract import rendered
+from wsgate_contract.client_certificate import file_name
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
 from wsgate_operator.sinks.rendered_text import document_text, record_items, route_items
 
 ROUTES_FILE = "routes.yaml"
 REVOCATIONS_FILE = "revocations.yaml"
+SECRETS_FOLDER = "secrets"
 CONFIRM_INTERVAL_SECONDS = 10.0
 
 
@@ -28,7 +30,7 @@ class _Written:
 
 
 class DirectorySink:
-    """Writes routes.yaml and revocations.yaml; versions only grow, also over restarts.
+    """Writes routes.yaml, revocations.yaml and client certificates; versions only grow, also over restarts.
 
     Its methods raise OSError where the directory cannot be written; nothing is half-written then.
     """
@@ -37,6 +39,7 @@ class DirectorySink:
         self._directory = directory
         self._routes: _Written | None = None
         self._revocations: _Written | None = None
+        self._copies: Mapping[str, bytes] | None = None
 
     @property
     def directory(self) -> Path:
@@ -52,7 +55,7 @@ class DirectorySink:
             self._routes = before
             return before.version
         version = before.version + 1
-        self._replace(ROUTES_FILE, document_text("routes", items, version))
+        self._replace(ROUTES_FILE, document_text("routes", items, version).encode())
         self._routes = _Written(version, sha256)
         return version
 
@@ -69,9 +72,25 @@ class DirectorySink:
             self._revocations = before
             return before.version
         version = before.version if is_same else before.version + 1
-        self._replace(REVOCATIONS_FILE, document_text("revocations", items, version, confirmed_at=now))
+        text = document_text("revocations", items, version, confirmed_at=now)
+        self._replace(REVOCATIONS_FILE, text.encode())
         self._revocations = _Written(version, sha256, now)
         return version
+
+    def write_certificates(self, copies: Mapping[str, bytes]) -> None:
+        """Make the folder of client certificates hold these, by id, readable by this user alone."""
+        if copies == self._copies:
+            return
+        folder = self._directory / SECRETS_FOLDER
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for id_, pem in copies.items():
+            if self._copies is None or self._copies.get(id_) != pem:
+                self._replace(file_name(id_), pem, folder)
+        kept = {file_name(id_) for id_ in copies}
+        for path in folder.iterdir():
+            if path.name not in kept:
+                path.unlink()
+        self._copies = dict(copies)
 
     def _read(self, content: rendered.Content, name: str) -> _Written:
         """What a former process left; of a damaged file only its version counts."""
@@ -87,28 +106,30 @@ class DirectorySink:
             return _Written(version if isinstance(version, int) else 0)
         return _Written(found.version, found.sha256, found.confirmed_at)
 
-    def _replace(self, name: str, text: str) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
+    def _replace(self, name: str, content: bytes, folder: Path | None = None) -> None:
+        folder = folder or self._directory
+        folder.mkdir(parents=True, exist_ok=True)
         # The temporary name is hidden, so that no reader of *.yaml takes it for a file of its own.
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=self._directory)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, self._directory / name)
+            os.replace(temporary, folder / name)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        self._sync_directory()
+        _sync(folder)
 
-    def _sync_directory(self) -> None:
-        """Make the rename itself durable."""
-        descriptor = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+
+def _sync(folder: Path) -> None:
+    """Make a rename within it durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _is_confirmed(confirmed_at: float | None, now: float) -> bool:

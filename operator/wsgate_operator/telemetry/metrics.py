@@ -17,7 +17,18 @@ from wsgate_contract.rendered import Content
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 KINDS = ("WsRoute", "TokenRevocation")
 Task = Literal[
-    "restore", "list", "watch", "decide", "write", "second-channel", "mark", "pods", "verify", "tell", "log"
+    "restore",
+    "list",
+    "watch",
+    "decide",
+    "write",
+    "second-channel",
+    "mark",
+    "pods",
+    "verify",
+    "tell",
+    "log",
+    "secrets",
 ]
 """What the operator does at once, each of which goes on when a defect ends one of its passes."""
 RENDER_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -56,6 +67,13 @@ class Metrics:
         self.event_records = self._gauge("event_records", "Records in force that entered at pods.")
         self.records_left_out = self._gauge(
             "records_left_out", "Records that do not fit into the ConfigMap, the second channel."
+        )
+        self.client_certificates = self._gauge(
+            "client_certificates", "Client certificates that are copied for the data plane."
+        )
+        self.client_certificate_expiry = self._gauge(
+            "client_certificate_expiry_timestamp_seconds",
+            "Unix time at which the first of the copied client certificates expires; 0: there is none.",
         )
         self.live_pods = self._gauge("live_pods", "Data-plane pods with a live lease in Redis.")
         self._begin(self.defects, get_args(Task))

@@ -10,9 +10,11 @@ from wsgate_operator.resources.metadata import Metadata, parse_date_time
 from wsgate_operator.resources.tokenrevocation import TokenRevocation
 from wsgate_operator.resources.wsroute import WsRoute
 from wsgate_operator.translate.destinations import destinations_of, forbidden_destination
+from wsgate_operator.translate.holdings import NO_CERTIFICATES, CertificateState, States, ref_of
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.revocations import invalidity_of_revocation, record_of
 from wsgate_operator.translate.validity import invalidity_of
+from wsgate_operator.translate.verdict import RefFault
 
 Age = tuple[float, str, str]
 """Creation time in Unix seconds, namespace, name: the order in which objects come."""
@@ -20,13 +22,34 @@ Age = tuple[float, str, str]
 
 @dataclass(frozen=True)
 class AssessedRoute:
-    """A WsRoute with its rendered form and what is wrong with it."""
+    """A WsRoute with its rendered form and what is wrong with it.
+
+    certificate: of the Secret that it names; it waits where that has not been looked at yet.
+    """
 
     source: WsRoute
     age: Age
     rendered: Route
     fault: str | None
     forbidden: str | None
+    certificate: CertificateState | None = None
+
+    @property
+    def unresolved(self) -> RefFault | None:
+        """Why the Secret that it names cannot be used."""
+        return None if self.certificate is None else self.certificate.fault
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing is wrong with it as far as is known, and not all is known."""
+        has_ref = self.rendered.client_certificate is not None
+        return has_ref and self.certificate is None and self.fault is None and self.forbidden is None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it may be served as it is."""
+        faults = (self.fault, self.forbidden, self.unresolved)
+        return not self.is_waiting and all(fault is None for fault in faults)
 
 
 @dataclass(frozen=True)
@@ -47,12 +70,15 @@ class Assessments:
     routes: Mapping[str, AssessedRoute] = field(default_factory=dict)
     revocations: Mapping[str, AssessedRevocation] = field(default_factory=dict)
 
-    def of_route(self, route: WsRoute, options: Options) -> AssessedRoute:
-        """The assessment of before where the object says the same, else a new one."""
+    def of_route(self, route: WsRoute, options: Options, certificates: States = NO_CERTIFICATES) -> AssessedRoute:
+        """The assessment of before where the object and its Secret say the same, else a new one."""
         found = self.routes.get(route.key)
-        if found is not None and self.options == options and _says_the_same(found.source, route):
-            return found
         namespace = route.metadata.namespace or ""
+        ref = ref_of(route.spec, namespace)
+        certificate = None if ref is None else certificates.get(ref.id)
+        is_same = found is not None and self.options == options and found.certificate == certificate
+        if found is not None and is_same and _says_the_same(found.source, route):
+            return found
         policy = {name: getattr(route.spec, name) for name in RoutePolicy.model_fields}
         return AssessedRoute(
             source=route,
@@ -60,11 +86,13 @@ class Assessments:
             rendered=Route(
                 namespace=namespace,
                 name=route.metadata.name,
+                client_certificate=None if ref is None else ref.id,
                 **rules_of(namespace, route.spec, options),
                 **policy,
             ),
             fault=invalidity_of(route.spec, options),
             forbidden=forbidden_destination(route.spec, namespace, options),
+            certificate=certificate,
         )
 
     def of_revocation(self, revocation: TokenRevocation, options: Options) -> AssessedRevocation:

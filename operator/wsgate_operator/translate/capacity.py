@@ -1,22 +1,18 @@
 """What fits into one ConfigMap, in fair shares: what does not is left out where most is taken."""
 
-from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.revocation_log import EVENT_PREFIX
 from wsgate_contract.route import Route
 from wsgate_operator.translate.placement import KEPT
+from wsgate_operator.translate.shares import count_that_fits, in_turn
 from wsgate_operator.translate.translate import Translation
 from wsgate_operator.translate.verdict import Verdict, VerdictReason
 
 STORED_BYTES_MAX = 900 * 1024
 """The API server refuses a ConfigMap of more than 1 MiB, its metadata included."""
-
-Item = TypeVar("Item")
 
 LEFT_OUT = (
     "all routes together would take more than {limit} KiB as they are stored, and the newest of the namespaces "
@@ -45,12 +41,12 @@ def fit_routes(
     The root namespace's come first. The others have equal shares, by the text_bytes of each route: no
     namespace loses one for as long as another keeps more.
     """
-    ordered = _in_turn(
+    ordered = in_turn(
         translation.routes,
         text_bytes,
         lambda route: None if route.namespace == root_namespace else route.namespace,
     )
-    count = _count_that_fits(ordered, stored_bytes, bytes_max)
+    count = count_that_fits(ordered, stored_bytes, bytes_max)
     return leave_out(translation, frozenset(route.key for route in ordered[count:]), bytes_max)
 
 
@@ -80,10 +76,10 @@ def fit_records(
     """
     objects = [record for record in records if not record.id.startswith(EVENT_PREFIX)]
     events = [record for record in records if record.id.startswith(EVENT_PREFIX)]
-    ordered = _in_turn(objects, text_bytes, lambda record: record.namespace)
+    ordered = in_turn(objects, text_bytes, lambda record: record.namespace)
     # Sorting keeps the order of equals.
     ordered += sorted(events, key=lambda record: record.namespace is not None)
-    count = _count_that_fits(ordered, stored_bytes, bytes_max)
+    count = count_that_fits(ordered, stored_bytes, bytes_max)
     kept = {record.id for record in ordered[:count]}
     return FittingRecords(tuple(record for record in records if record.id in kept), len(ordered) - count)
 
@@ -95,31 +91,6 @@ def lower_limits(bytes_max: int) -> Iterator[int]:
         yield bytes_max
         bytes_max, step = bytes_max - step, 2 * step
     yield 0
-
-
-def _in_turn(
-    items: Sequence[Item], size: Callable[[Item], int], namespace_of: Callable[[Item], str | None]
-) -> list[Item]:
-    """By what the item's namespace takes up to and with it; first, and in their order, those of none.
-
-    Whatever number of the first ones is kept, the shares differ by less than one item (max-min fairness).
-    """
-    taken = Counter[str]()
-    turns: list[tuple[int, Item]] = []
-    for item in items:
-        namespace = namespace_of(item)
-        if namespace is not None:
-            taken[namespace] += size(item)
-        turns.append((0 if namespace is None else taken[namespace], item))
-    return [item for _, item in sorted(turns, key=lambda turn: turn[0])]
-
-
-def _count_that_fits(items: Sequence[Item], stored_bytes: Callable[[Sequence[Item]], int], bytes_max: int) -> int:
-    """How many of the first items fit; they are measured once where all do, else about log2(n) times more."""
-    if stored_bytes(items) <= bytes_max:
-        return len(items)
-    counts = range(len(items))
-    return max(bisect_right(counts, bytes_max, key=lambda count: stored_bytes(items[:count])) - 1, 0)
 
 
 def _left_out(verdict: Verdict, bytes_max: int) -> Verdict:

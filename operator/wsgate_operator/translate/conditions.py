@@ -7,7 +7,7 @@ from typing import Literal
 
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_operator.resources.metadata import Condition
-from wsgate_operator.translate.verdict import Verdict, VerdictReason
+from wsgate_operator.translate.verdict import RefFault, Verdict, VerdictReason
 
 Status = Literal["True", "False", "Unknown"]
 MESSAGE_LENGTH_MAX = 4096
@@ -71,14 +71,16 @@ def _condition(type_: str, status: Status, reason: str, message: str, generation
 def _accepted(verdict: Verdict, generation: int | None) -> Condition:
     message = "; ".join((verdict.message, *(f"warning: {text}" for text in verdict.warnings)))
     # Not "True": nothing of such a route is served, and people look at this column first.
-    reason = VerdictReason.INVALID if verdict.reason is VerdictReason.REF_NOT_PERMITTED else verdict.reason
+    reason = VerdictReason.INVALID if verdict.is_faulty else verdict.reason
     return _condition("Accepted", "True" if verdict.accepted else "False", reason, message, generation)
 
 
 def _resolved_refs(verdict: Verdict, generation: int | None) -> Condition:
-    if verdict.forbidden is not None:
-        reason = VerdictReason.REF_NOT_PERMITTED
-        return _condition("ResolvedRefs", "False", reason, verdict.forbidden, generation)
+    faults = [] if verdict.forbidden is None else [RefFault(VerdictReason.REF_NOT_PERMITTED, verdict.forbidden)]
+    faults += [] if verdict.unresolved is None else [verdict.unresolved]
+    if faults:
+        message = "; ".join(fault.message for fault in faults)
+        return _condition("ResolvedRefs", "False", faults[0].reason, message, generation)
     if not verdict.is_readable:
         return _condition("ResolvedRefs", "Unknown", "Pending", NOT_ACCEPTED, generation)
     return _condition("ResolvedRefs", "True", "ResolvedRefs", "every destination is permitted", generation)

@@ -1,13 +1,14 @@
 """Objects take their places in order: in force, kept by an earlier version, or left out."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
 from wsgate_operator.translate.assessment import Age, AssessedRevocation, AssessedRoute, age_of_key, rules_of
 from wsgate_operator.translate.contest import contested
 from wsgate_operator.translate.destinations import forbidden_destination
+from wsgate_operator.translate.holdings import NO_CERTIFICATES, States
 from wsgate_operator.translate.host_claims import HostClaim, HostClaims, hosts_of
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.verdict import Kind, Unreadable, Verdict, VerdictReason
@@ -16,7 +17,7 @@ KEPT = "; the last accepted version stays in force"
 
 Warnings = Mapping[str, tuple[str, ...]]
 Candidate = tuple[Age, str, AssessedRoute | AssessedRevocation | Verdict | None]
-"""A key with what is known of its object; None: it is held without one."""
+"""A key with what is known of its object; None: it is held without one. A route that waits is held, too."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Placement:
     options: Options
     unreadable: Collection[Unreadable]
     held: Collection[tuple[Kind, str]]
+    certificates: States = field(default_factory=lambda: NO_CERTIFICATES)
 
     def candidates(
         self, kind: Kind, assessed: Iterable[AssessedRoute] | Iterable[AssessedRevocation]
@@ -72,11 +74,11 @@ def place_routes(
                 claims.keep(host, HostClaim(before.namespace, key))
     for _, key, found in candidates:
         route, verdict = None, found if isinstance(found, Verdict) else None
-        if isinstance(found, AssessedRoute):
+        if isinstance(found, AssessedRoute) and not found.is_waiting:
             verdict = _judge(found, claims, options, extra_warnings.get(key, ()))
             route = found.rendered if verdict.accepted else None
         if verdict is None or verdict.is_faulty:
-            route = _kept(last_good.get(key), claims, options)
+            route = _kept(last_good.get(key), claims, placement)
         if verdict is not None:
             is_kept = route is not None and not verdict.accepted
             verdicts.append(replace(verdict, message=verdict.message + KEPT) if is_kept else verdict)
@@ -111,9 +113,8 @@ def _holds_its_place(found: AssessedRoute | AssessedRevocation | Verdict | None,
     """Whether what would be served now has the hosts and the prefix of what was served before."""
     if last_good is None or not isinstance(found, AssessedRoute):
         return last_good is not None
-    is_edited = found.fault is None and found.forbidden is None
     new = found.rendered
-    return not is_edited or (new.hostnames, new.prefix) == (last_good.hostnames, last_good.prefix)
+    return not found.is_sound or (new.hostnames, new.prefix) == (last_good.hostnames, last_good.prefix)
 
 
 def _judge(found: AssessedRoute, claims: HostClaims, options: Options, extra: tuple[str, ...]) -> Verdict:
@@ -123,17 +124,23 @@ def _judge(found: AssessedRoute, claims: HostClaims, options: Options, extra: tu
         reason, message = VerdictReason.INVALID, found.fault
     elif found.forbidden is not None:
         reason, message = VerdictReason.REF_NOT_PERMITTED, found.forbidden
+    elif found.unresolved is not None:
+        reason, message = found.unresolved.reason, found.unresolved.message
     elif (contest := contested(found.rendered, claims, options)) is not None:
         reason, message = contest
     warnings = extra if reason is VerdictReason.ACCEPTED else ()
-    return Verdict("WsRoute", found.rendered.key, reason, message, warnings, found.forbidden)
+    return Verdict("WsRoute", found.rendered.key, reason, message, warnings, found.forbidden, found.unresolved)
 
 
-def _kept(last_good: Route | None, claims: HostClaims, options: Options) -> Route | None:
-    """The last accepted version, unless its place is taken or the rules have changed."""
+def _kept(last_good: Route | None, claims: HostClaims, placement: Placement) -> Route | None:
+    """The last accepted version, unless its place is taken, the rules have changed or its certificate is gone."""
+    options = placement.options
     if last_good is None or contested(last_good, claims, options) is not None:
         return None
     if forbidden_destination(last_good, last_good.namespace, options) is not None:
+        return None
+    certificate = placement.certificates.get(last_good.client_certificate or "")
+    if certificate is not None and not certificate.is_held:
         return None
     rules = rules_of(last_good.namespace, last_good, options)
     is_same = all(getattr(last_good, name) == value for name, value in rules.items())

@@ -10,6 +10,7 @@ from wsgate_operator.resources.parse import GatewayObject
 from wsgate_operator.resources.tokenrevocation import TokenRevocation
 from wsgate_operator.resources.wsroute import WsRoute
 from wsgate_operator.translate.assessment import Assessments
+from wsgate_operator.translate.holdings import NO_CERTIFICATES, States
 from wsgate_operator.translate.legacy import routes_of_legacy
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.placement import Placement, place_revocations, place_routes
@@ -38,13 +39,15 @@ def translate(
     legacy: Sequence[LegacyRoute] = (),
     unreadable: Collection[Unreadable] = (),
     held: Collection[tuple[Kind, str]] = (),
+    certificates: States = NO_CERTIFICATES,
     previous: Translation | None = None,
 ) -> Translation:
     """Decide what is served and revoked.
 
     Every object must have a namespace. Objects that name another gateway are left out. An object that
     is faulty or unreadable now keeps what previous holds for it, so that a bad edit is not an outage.
-    held names, by kind and key, what has no object and yet keeps what previous holds for it.
+    held names, by kind and key, what has no object and yet keeps what previous holds for it. certificates: of the
+    Secrets that routes name; a route waits, without a verdict, for one that is missing there.
     """
     before = previous or Translation()
     ours = [found for found in objects if found.spec.gateway_name == options.gateway_name]
@@ -53,11 +56,11 @@ def translate(
     legacy_routes, legacy_warnings = routes_of_legacy(legacy, options, taken)
     routes.extend(legacy_routes)
     revocations = [found for found in ours if isinstance(found, TokenRevocation)]
-    assessed_routes = {route.key: before.assessments.of_route(route, options) for route in routes}
+    assessed_routes = {route.key: before.assessments.of_route(route, options, certificates) for route in routes}
     assessed_revocations = {
         revocation.key: before.assessments.of_revocation(revocation, options) for revocation in revocations
     }
-    placement = Placement(options, unreadable, held)
+    placement = Placement(options, unreadable, held, certificates)
     last_good = {route.key: route for route in before.placed or before.routes}
     placed, route_verdicts = place_routes(assessed_routes.values(), placement, last_good, legacy_warnings)
     records, revocation_verdicts = place_revocations(

@@ -33,11 +33,6 @@ REFUSED = (
         "use an issuer of JWTs and leave it out",
     ),
     Unsupported("spec.rateLimit", lambda spec: spec.rate_limit is not None, "leave it out"),
-    Unsupported(
-        "spec.upstreamTLS.clientCertificateRef",
-        lambda spec: spec.upstream_tls.client_certificate_ref is not None,
-        "leave it out",
-    ),
 )
 
 

@@ -18,6 +18,7 @@ def invalidity_of(spec: WsRouteSpec, options: Options) -> str | None:
         _key_set_broken(spec),
         _weightless(spec),
         _header_taken(spec),
+        _certificate_unseen(spec),
         refusal_of(spec),
     )
     return "; ".join(fault for fault in faults if fault is not None) or None
@@ -96,3 +97,13 @@ def _weightless(spec: WsRouteSpec) -> str | None:
     if any(target.weight > 0 for target in spec.targets):
         return None
     return "every weight in spec.upstreams is 0, so no session has a place to go: give one a weight of 1"
+
+
+def _certificate_unseen(spec: WsRouteSpec) -> str | None:
+    if spec.upstream_tls.client_certificate_ref is None:
+        return None
+    if all(target.url.startswith("wss:") for target in spec.targets):
+        return None
+    return (
+        "spec.upstreamTLS.clientCertificateRef: a ws:// upstream is shown no certificate: write wss:// everywhere"
+    )

@@ -13,9 +13,18 @@ class VerdictReason(StrEnum):
     ACCEPTED = "Accepted"
     INVALID = "Invalid"
     REF_NOT_PERMITTED = "RefNotPermitted"
+    INVALID_CERTIFICATE_REF = "InvalidCertificateRef"
     CONFLICT = "Conflict"
     HOST_CLAIMED = "HostClaimed"
     CAPACITY_EXCEEDED = "CapacityExceeded"
+
+
+@dataclass(frozen=True)
+class RefFault:
+    """Why what a reference names cannot be used, with the way out."""
+
+    reason: VerdictReason
+    message: str
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,8 @@ class Verdict:
     """The answer to one object.
 
     warnings speak of what is accepted but has no effect yet; forbidden says which destination is not
-    permitted, also where another fault gave the reason. An object that is not readable was not judged.
+    permitted, and unresolved which Secret cannot be used, also where another fault gave the reason. An object
+    that is not readable was not judged.
     """
 
     kind: Kind
@@ -32,6 +42,7 @@ class Verdict:
     message: str
     warnings: tuple[str, ...] = ()
     forbidden: str | None = None
+    unresolved: RefFault | None = None
     is_readable: bool = True
 
     @property
@@ -42,7 +53,12 @@ class Verdict:
     @property
     def is_faulty(self) -> bool:
         """Whether the object itself is at fault, not the room that others left it."""
-        return self.reason in (VerdictReason.INVALID, VerdictReason.REF_NOT_PERMITTED)
+        return self.reason in _FAULTS
+
+
+_FAULTS = frozenset(
+    {VerdictReason.INVALID, VerdictReason.REF_NOT_PERMITTED, VerdictReason.INVALID_CERTIFICATE_REF}
+)
 
 
 @dataclass(frozen=True)

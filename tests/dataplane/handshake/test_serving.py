@@ -2,6 +2,7 @@
 
 import datetime
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.support.certificates import authority
+from tests.support.certificates import authority, pair
 from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.serving import Catalogue, Serving, build_catalogue, make_serving
 from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.snapshot.files import InvalidRoute, RoutesFile
 from wsgate_dataplane.upstreams.resolve import ANYWHERE, Destinations
+from wsgate_dataplane.upstreams.tls import ClientCertificate
 
 SETTINGS = Settings.load(
     {
@@ -311,3 +313,70 @@ def test_routes_of_one_ca_bundle_share_a_context() -> None:
     assert contexts[0] is contexts[1]
     assert contexts[2] is contexts[3]
     assert len({*contexts} - {None}) == 2
+
+
+SHOWN = ClientCertificate.from_pem(b"".join(pair("client.test")))
+ID = "0123456789abcdef0123456789abcdef"
+SECURED: dict[str, Any] = {
+    "upstream": "wss://chat.test",
+    "upstreamTLS": {"clientCertificateRef": {"name": "client"}},
+    "clientCertificate": ID,
+}
+
+
+def build(file: RoutesFile, before: Catalogue | None = None, **certificates: ClientCertificate) -> Catalogue:
+    found = {ID: certificates["shown"]} if certificates else {}
+    return build_catalogue(file, before or Catalogue(), SETTINGS, ANYWHERE, found)
+
+
+def test_a_route_shows_the_certificate_that_its_id_names() -> None:
+    made = build(file_of(route(**SECURED)), shown=SHOWN).servings["shop/chat"]
+    (upstream,) = made.pool
+    assert (made.certificate, upstream.target.tls) == (SHOWN, SHOWN.context(None))
+
+
+def test_without_its_certificate_a_route_holds_its_prefix_and_is_not_served() -> None:
+    other = route(name="other", prefix="/")
+    found = build(file_of(route(**SECURED), other))
+    assert set(found.servings) == {"shop/other"}
+    matched = found.table.match("any.test", "/chat")
+    assert matched is not None and matched.name == "chat"
+    assert "WSGATE_SECRETS_DIR is not set" in found.invalid[0].detail
+    settings = SETTINGS.model_copy(update={"wsgate_secrets_dir": Path("/mounted")})
+    (invalid,) = build_catalogue(file_of(route(**SECURED)), Catalogue(), settings).invalid
+    assert f"/mounted/{ID}.pem is not there yet" in invalid.detail
+
+
+def test_a_route_without_an_id_is_never_dialled_without_a_certificate() -> None:
+    secured = {name: value for name, value in SECURED.items() if name != "clientCertificate"}
+    assert build(file_of(route(**secured)), shown=SHOWN).servings == {}
+
+
+def test_a_renewed_certificate_makes_a_new_serving_and_an_unchanged_one_does_not() -> None:
+    file = file_of(route(**SECURED), route(name="plain", prefix="/plain"))
+    before = build(file, shown=SHOWN)
+    assert build(file, before, shown=SHOWN).servings == before.servings
+    renewed = ClientCertificate.from_pem(b"".join(pair("client.test")))
+    after = build(file, before, shown=renewed)
+    assert after.servings["shop/chat"].certificate is renewed
+    assert after.servings["shop/plain"] is before.servings["shop/plain"]
+
+
+def test_a_certificate_that_is_taken_away_takes_its_route_along() -> None:
+    file = file_of(route(**SECURED))
+    after = build(file, build(file, shown=SHOWN))
+    assert after.servings == {} and [each.key for each in after.invalid] == ["shop/chat"]
+
+
+def test_a_route_that_is_to_show_a_certificate_serves_its_old_form_until_that_is_there() -> None:
+    before = build(file_of(route(upstream="wss://chat.test")))
+    waiting = build(file_of(route(**SECURED)), before)
+    assert waiting.servings["shop/chat"].certificate is None
+    assert build(file_of(route(**SECURED)), waiting, shown=SHOWN).servings["shop/chat"].certificate is SHOWN
+
+
+def test_the_last_good_form_of_an_unreadable_route_shows_a_renewed_certificate() -> None:
+    before = build(file_of(route(**SECURED)), shown=SHOWN)
+    renewed = ClientCertificate.from_pem(b"".join(pair("client.test")))
+    after = build(file_of(invalid=(unreadable(),)), before, shown=renewed)
+    assert after.servings["shop/chat"].certificate is renewed

@@ -323,7 +323,7 @@ async def test_a_file_system_that_hangs_holds_up_neither_the_loop_nor_the_exit(
         hangs.set()
         released.wait()
 
-    monkeypatch.setattr(watcher, "_fingerprint", hang)
+    monkeypatch.setattr(watcher, "fingerprint_of", hang)
     async with asyncio.TaskGroup() as tasks:
         polling = tasks.create_task(watched.watcher.run())
         await eventually(hangs.is_set)

@@ -1,16 +1,21 @@
 """One pass in its two halves: what is decided needs no API server, what is written is what was decided last."""
 
 import asyncio
+import base64
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+import yaml
 
 from tests.operator.objects import document
 from tests.operator.sinks.api_server import Answer, ApiServer
 from tests.operator.sinks.revocation_log.house import event, logged, record
+from tests.support.certificates import pair
 from wsgate_contract import rendered
 from wsgate_contract.route import Route
 from wsgate_operator.controller import rendering as module
+from wsgate_operator.controller.certificates import Certificates, Grantee
 from wsgate_operator.controller.objects import Objects
 from wsgate_operator.controller.pod_marks import PodMarks
 from wsgate_operator.controller.rendering import Rendering
@@ -20,17 +25,22 @@ from wsgate_operator.sinks.configmap import ConfigMapSink
 from wsgate_operator.sinks.packed import StoredBytes
 from wsgate_operator.sinks.pods import PodsSink
 from wsgate_operator.sinks.rendered_text import record_items
+from wsgate_operator.sinks.secret import SecretSink
 from wsgate_operator.sources.cluster.cache import ObjectCache
 from wsgate_operator.telemetry.metrics import Metrics
 from wsgate_operator.translate.options import Options
 from wsgate_operator.translate.verdict import VerdictReason
 
 OPTIONS = Options(root_namespace="default", has_environment_provider=True)
+NOW = time.time()
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
+SECRETS = "/api/v1/namespaces/default/secrets"
 
 
 class House:
     """A rendering without Redis; its cache is filled by hand."""
+
+    certificates: Certificates
 
     def __init__(self, server: ApiServer, rendering: Callable[..., Rendering]) -> None:
         self.server, self.cache, self.metrics = server, ObjectCache(), Metrics()
@@ -41,6 +51,17 @@ class House:
     ) -> None:
         spec = {"prefix": prefix or f"/{name}", "upstream": upstream, "hostnames": [f"{namespace}.example.com"]}
         self.cache.put(document("WsRoute", name, spec, uid=name, generation=1, namespace=namespace))
+
+    def secured_route(self, name: str = "chat") -> None:
+        """One that names Secret client."""
+        tls = {"clientCertificateRef": {"name": "client"}}
+        spec = {"prefix": f"/{name}", "upstream": "wss://chat.test", "upstreamTLS": tls}
+        self.cache.put(document("WsRoute", name, spec, uid=name, generation=1))
+
+    def secret(self) -> None:
+        certificate, key = (base64.b64encode(each).decode() for each in pair("client.test"))
+        data = {"tls.crt": certificate, "tls.key": key}
+        self.server.put(f"{SECRETS}/client", {"metadata": {}, "type": "kubernetes.io/tls", "data": data})
 
     def revoke(self, name: str) -> None:
         self.cache.put(document("TokenRevocation", name, {"subject": name}, uid=name, generation=1))
@@ -65,9 +86,15 @@ def run(scenario: Callable[[House], Awaitable[None]]) -> None:
                 )
                 second = SecondChannel(revocations, lambda: 1.9e9, 20, lambda written, now: None, metrics)
                 marks = PodMarks(PodsSink(calls, "wsgate", "default"))
-                return Rendering(objects, OPTIONS, routes, None, second, marks, metrics)
+                sink = SecretSink(calls, "wsgate", "default")
+                grantee = Grantee("default", "wsgate-operator", "wsgate")
+                certificates.append(Certificates(calls, sink, grantee, "default", 30, lambda: NOW, metrics))
+                return Rendering(objects, OPTIONS, routes, None, second, marks, certificates[0], metrics)
 
-            await scenario(House(server, rendering))
+            certificates: list[Certificates] = []
+            house = House(server, rendering)
+            house.certificates = certificates[0]
+            await scenario(house)
 
     asyncio.run(play())
 
@@ -250,5 +277,57 @@ def test_where_the_measure_was_too_small_fewer_routes_are_tried(monkeypatch: pyt
         assert 0 < len(written) < 40
         assert all(f"name: {key.partition('/')[2]}\n" in house.text("routes") for key in written)
         assert not house.rendering.routes_fault
+
+    run(scenario)
+
+
+def test_a_route_waits_for_its_secret_without_a_verdict_and_is_written_after_the_copy() -> None:
+    async def scenario(house: House) -> None:
+        house.secured_route()
+        house.secret()
+        await house.render()
+        assert house.certificates.due.is_set()
+        assert (house.text("routes").count("name: chat"), house.rendering.told.translation.verdicts) == (0, ())
+        assert await house.certificates.look(is_full=False)
+        await house.render()
+        assert "clientCertificate: " in house.text("routes")
+        assert f"{SECRETS}/wsgate-secrets" in house.server.objects
+        (verdict,) = house.rendering.told.translation.verdicts
+        assert verdict.accepted
+
+    run(scenario)
+
+
+def test_a_route_in_force_is_served_on_while_its_secret_is_not_known_yet() -> None:
+    async def scenario(house: House) -> None:
+        house.secured_route()
+        house.secret()
+        await house.render()
+        await house.certificates.look()
+        await house.render()
+        found.append(rendered.read("routes", yaml.safe_load(house.text("routes"))))
+
+    async def next_life(house: House) -> None:
+        house.rendering.restore(found[0], None)
+        house.secured_route()
+        await house.render()
+        assert [route.key for route in house.rendering.told.translation.routes] == ["default/chat"]
+
+    found: list[rendered.RenderedDocument] = []
+    run(scenario)
+    run(next_life)
+
+
+def test_what_is_written_of_a_route_holds_nothing_of_its_secret() -> None:
+    async def scenario(house: House) -> None:
+        house.secured_route()
+        house.secret()
+        await house.render()
+        await house.certificates.look()
+        await house.render()
+        data = house.server.objects[f"{SECRETS}/client"]["data"]
+        assert all(
+            base64.b64decode(text).decode().splitlines()[1] not in house.text("routes") for text in data.values()
+        )
 
     run(scenario)

@@ -120,3 +120,21 @@ def test_any_text_survives_the_file(tmp_path: Path, subject: str, value: str) ->
     DirectorySink(tmp_path).write_revocations([record], 1.0)
     found = rendered.read("revocations", document(tmp_path, "revocations.yaml"))
     assert [RevocationRecord.from_document(item) for item in found.items] == [record]
+
+
+def test_client_certificates_are_files_of_this_user_alone_and_go_with_their_routes(tmp_path: Path) -> None:
+    sink = DirectorySink(tmp_path)
+    sink.write_certificates({"a": b"first", "b": b"second"})
+    folder = tmp_path / "secrets"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a.pem": b"first", "b.pem": b"second"}
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    kept = (folder / "b.pem").stat().st_ino
+    sink.write_certificates({"b": b"second"})
+    assert [(path.name, path.stat().st_ino) for path in folder.iterdir()] == [("b.pem", kept)]
+
+
+def test_certificates_of_a_former_process_go(tmp_path: Path) -> None:
+    DirectorySink(tmp_path).write_certificates({"a": b"first"})
+    DirectorySink(tmp_path).write_certificates({})
+    assert list((tmp_path / "secrets").iterdir()) == []

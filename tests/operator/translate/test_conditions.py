@@ -13,7 +13,7 @@ from wsgate_operator.translate.conditions import (
     revocation_conditions,
     route_conditions,
 )
-from wsgate_operator.translate.verdict import Verdict, VerdictReason
+from wsgate_operator.translate.verdict import RefFault, Verdict, VerdictReason
 
 ACCEPTED = Verdict("WsRoute", "a/b", VerdictReason.ACCEPTED, "accepted")
 REVOKED = Verdict("TokenRevocation", "a/b", VerdictReason.ACCEPTED, "in force")
@@ -46,7 +46,7 @@ def test_every_reason_but_accepted_is_false_and_nothing_of_it_is_programmed(reas
     found = of_route(
         replace(ACCEPTED, reason=reason), Rollout(is_written=True, version=7, pods=2, acknowledged_pods=2)
     )
-    expected = "Invalid" if reason == "RefNotPermitted" else str(reason)
+    expected = "Invalid" if reason in ("RefNotPermitted", "InvalidCertificateRef") else str(reason)
     assert word(found["Accepted"]) == (str(reason == "Accepted"), expected)
     assert found["Programmed"].status == found["Ready"].status == str(reason == "Accepted")
     assert {condition.observed_generation for condition in found.values()} == {3}
@@ -56,6 +56,16 @@ def test_warnings_stand_in_the_message_of_accepted() -> None:
     found = of_route(replace(ACCEPTED, warnings=("spec.retry has no effect yet", "second")))
     assert found["Accepted"].message == "accepted; warning: spec.retry has no effect yet; warning: second"
     assert found["Accepted"].status == "True"
+
+
+def test_a_secret_that_cannot_be_used_is_told_beside_any_other_fault() -> None:
+    fault = RefFault(VerdictReason.INVALID_CERTIFICATE_REF, "no such Secret")
+    for reason in (VerdictReason.INVALID_CERTIFICATE_REF, VerdictReason.INVALID):
+        refs = of_route(replace(ACCEPTED, reason=reason, message="why", unresolved=fault))["ResolvedRefs"]
+        assert (word(refs), refs.message) == (("False", "InvalidCertificateRef"), "no such Secret")
+    both = of_route(replace(ACCEPTED, reason=VerdictReason.INVALID, forbidden="not there", unresolved=fault))
+    assert word(both["ResolvedRefs"]) == ("False", "RefNotPermitted")
+    assert both["ResolvedRefs"].message == "not there; no such Secret"
 
 
 def test_a_forbidden_destination_is_told_beside_any_other_fault() -> None:

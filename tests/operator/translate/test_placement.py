@@ -9,9 +9,11 @@ from tests.operator.objects import STANDALONE, wsroute
 from wsgate_operator.resources.wsroute import WsRoute
 from wsgate_operator.translate.assessment import Assessments
 from wsgate_operator.translate.capacity import leave_out
+from wsgate_operator.translate.client_certificate import SecretRef
+from wsgate_operator.translate.holdings import CertificateState
 from wsgate_operator.translate.placement import Placement, place_routes
 from wsgate_operator.translate.translate import Translation, translate
-from wsgate_operator.translate.verdict import Unreadable
+from wsgate_operator.translate.verdict import RefFault, Unreadable, VerdictReason
 
 ASSESSED = [Assessments().of_route(wsroute("a", created="2026-01-01T00:00:00Z"), STANDALONE)]
 
@@ -138,3 +140,71 @@ def test_an_owner_that_edits_its_route_loses_no_host_to_an_older_object_that_wan
         "bank/r": "Accepted",
         "evil/e": "HostClaimed",
     }
+
+
+TLS = {"clientCertificateRef": {"name": "client"}}
+REF = SecretRef("default", "client")
+BROKEN = RefFault(VerdictReason.INVALID_CERTIFICATE_REF, "broken")
+HELD, KEPT, LET_GO = (
+    {REF.id: CertificateState(is_held=is_held, fault=fault)}
+    for is_held, fault in ((True, None), (True, BROKEN), (False, BROKEN))
+)
+
+
+def secured(name: str = "a", **spec: Any) -> WsRoute:
+    return wsroute(name, **{"upstream": "wss://a.test", "upstreamTLS": TLS, **spec})
+
+
+def test_a_route_is_rendered_with_the_id_of_its_own_namespaces_copy() -> None:
+    (route,) = translate([secured()], STANDALONE, certificates=HELD).routes
+    assert route.client_certificate == REF.id
+    elsewhere = translate([wsroute("a", namespace="evil", upstream="wss://a.test", upstreamTLS=TLS)], STANDALONE)
+    assert elsewhere.assessments.routes["evil/a"].rendered.client_certificate != REF.id
+
+
+def test_a_route_waits_without_a_verdict_for_a_secret_that_was_not_looked_at() -> None:
+    waiting = translate([secured()], STANDALONE)
+    assert (waiting.routes, waiting.verdicts) == ((), ())
+    served = translate([secured()], STANDALONE, certificates=HELD)
+    again = translate([secured(prefix="/new")], STANDALONE, previous=served)
+    assert [route.prefix for route in again.routes] == ["/a"]
+
+
+def test_another_fault_is_told_without_waiting() -> None:
+    (verdict,) = translate([secured(upstream="ws://a.test")], STANDALONE).verdicts
+    assert "a ws:// upstream is shown no certificate" in verdict.message
+
+
+def test_a_secret_that_breaks_keeps_the_accepted_version_and_one_that_is_let_go_does_not() -> None:
+    served = translate([secured()], STANDALONE, certificates=HELD)
+    kept = translate([secured(prefix="/new")], STANDALONE, certificates=KEPT, previous=served)
+    assert [route.prefix for route in kept.routes] == ["/a"]
+    (verdict,) = kept.verdicts
+    assert (verdict.reason, verdict.unresolved) == (VerdictReason.INVALID_CERTIFICATE_REF, BROKEN)
+    assert verdict.message == "broken; the last accepted version stays in force"
+    let_go = translate([secured()], STANDALONE, certificates=LET_GO, previous=kept)
+    assert let_go.routes == ()
+    assert let_go.verdicts[0].message == "broken"
+    back = translate([secured()], STANDALONE, certificates=HELD, previous=let_go)
+    assert [route.prefix for route in back.routes] == ["/a"]
+
+
+def test_an_edit_that_takes_the_certificate_away_is_not_held_up_by_it() -> None:
+    served = translate([secured()], STANDALONE, certificates=HELD)
+    plain = translate([wsroute("a")], STANDALONE, certificates=LET_GO, previous=served)
+    assert plain.routes[0].client_certificate is None
+
+
+def test_a_route_whose_secret_is_as_before_is_the_very_same() -> None:
+    first = translate([secured()], STANDALONE, certificates=HELD)
+    again = translate([secured()], STANDALONE, certificates=dict(HELD), previous=first)
+    assert again.routes[0] is first.routes[0]
+
+
+def test_a_place_is_not_lost_while_a_secret_is_broken_or_waited_for() -> None:
+    holder = secured("holder", prefix="/same", created="2026-03-01T00:00:00Z")
+    rival = wsroute("rival", prefix="/same", created="2026-01-01T00:00:00Z")
+    served = translate([holder], STANDALONE, certificates=HELD)
+    for certificates in (KEPT, {}):
+        now = translate([holder, rival], STANDALONE, certificates=certificates, previous=served)
+        assert [route.name for route in now.routes] == ["holder"]

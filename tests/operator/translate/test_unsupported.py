@@ -18,7 +18,6 @@ ASKS_FOR_REFUSED = [
     {"auth": {"replay": "OncePerToken"}},
     {"auth": auth_with(introspection={"url": "https://id/i", "credentialsRef": {"name": "s"}})},
     {"rateLimit": {}},
-    {"upstreamTLS": {"clientCertificateRef": {"name": "s"}}},
 ]
 
 

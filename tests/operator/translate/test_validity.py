@@ -41,6 +41,13 @@ def provider(**jwks: str) -> dict[str, Any]:
         ({"auth": {"providers": [provider(inline="[" * 60000)]}}, "is not a JSON Web Key Set"),
         ({"upstreams": [{"url": "ws://a", "weight": 0}]}, "give one a weight of 1"),
         ({"auth": {"replay": "BindToIP"}}, "is not supported yet"),
+        (
+            {
+                "upstreams": [{"url": "wss://a"}, {"url": "ws://b"}],
+                "upstreamTLS": {"clientCertificateRef": {"name": "client"}},
+            },
+            "a ws:// upstream is shown no certificate: write wss:// everywhere",
+        ),
     ],
 )
 def test_a_route_that_would_be_served_wrongly_is_invalid(spec: dict[str, Any], says: str) -> None:

@@ -75,6 +75,10 @@ class ObjectCache:
         self.changed.clear()
         return taken
 
+    def note_reference(self) -> None:
+        """What a route refers to has changed: the routes may render differently."""
+        self._note("WsRoute")
+
     def put(self, document: Document) -> None:
         """An object was seen; ignored when something newer is known. Raises ValueError without identity."""
         identity, version = identity_of(document), _version_of(document)

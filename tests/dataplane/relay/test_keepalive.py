@@ -1,0 +1,51 @@
+"""The kernel is told to notice a cut link on both connections of a session, in times that follow the route's."""
+
+import socket
+from dataclasses import replace
+
+import pytest
+
+from tests.support.loops import on_both_loops
+from tests.support.sockets import relaying
+from wsgate_dataplane.relay.engine import RelayLimits
+from wsgate_dataplane.relay.keepalive import IDLE_SECONDS_MAX, PROBES, keepalive_of
+
+
+@pytest.mark.parametrize(
+    ("idle", "expected"),
+    [(60, (30, 10, 60_000)), (1, (1, 1, 16_500)), (20, (10, 3, 19_000)), (86400, (60, 10, 90_000))],
+)
+def test_the_last_probe_falls_within_the_idle_time_and_comes_soon_where_that_is_long(
+    idle: int, expected: tuple[int, int, int]
+) -> None:
+    found = keepalive_of(RelayLimits(idle_seconds=idle))
+    assert found == expected
+    assert found.idle_seconds <= IDLE_SECONDS_MAX
+
+
+def test_a_peer_that_takes_no_bytes_is_told_so_before_the_kernel_gives_up() -> None:
+    limits = RelayLimits(idle_seconds=10, write_seconds=60, close_seconds=3)
+    assert keepalive_of(limits).unacknowledged_milliseconds > 63_500
+
+
+def options(connection: socket.socket) -> tuple[int, ...]:
+    names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+    assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    return tuple(connection.getsockopt(socket.IPPROTO_TCP, name) for name in names)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="an option of Linux")
+@on_both_loops
+async def test_both_connections_of_a_session_are_guarded_and_follow_new_limits() -> None:
+    async with relaying() as relay:
+        session = await relay.open()
+        (tunnel,) = relay.engine._tunnels.values()
+        ends = (tunnel.client, tunnel.upstream)
+        for seconds in (relay.limits.idle_seconds, 20):
+            relay.engine.set_limits(session.id, replace(relay.limits, idle_seconds=seconds))
+            wanted = keepalive_of(replace(relay.limits, idle_seconds=seconds))
+            expected = (wanted.idle_seconds, wanted.probe_seconds, PROBES, wanted.unacknowledged_milliseconds)
+            for end in ends:
+                assert options(end.transport.get_extra_info("socket")) == expected
+        relay.engine.abort(session.id)
+        await session.end()
