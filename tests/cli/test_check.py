@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.certificates import pair
 from tests.support.world import development_key, object_of
 from wsgate_cli.__main__ import main
 from wsgate_cli.devkey import provider
@@ -73,3 +74,22 @@ def test_a_question_that_cannot_be_asked_is_status_two(folder: Path, capsys: pyt
     (folder / "broken.yaml").write_text("kind: [")
     assert check(folder, "alice") == 2
     assert "broken.yaml" in capsys.readouterr().err
+
+
+def test_a_route_with_a_client_certificate_is_checked_where_its_folder_is_given(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = {
+        "prefix": "/secured",
+        "upstream": "wss://127.0.0.1:1/",
+        "upstreamTLS": {"clientCertificateRef": {"name": "client"}},
+        "auth": {"providers": [provider(development_key())]},
+    }
+    (folder / "secured.yaml").write_text(yaml.safe_dump(object_of("WsRoute", "secured", spec)))
+    assert check(folder, "alice", route="secured") == 2
+    assert "give --secrets-dir DIR, with client/ in it" in capsys.readouterr().err
+    secrets = tmp_path_factory.mktemp("secrets")
+    (secrets / "client").mkdir()
+    for name, content in zip(("tls.crt", "tls.key"), pair("client.test"), strict=True):
+        (secrets / "client" / name).write_bytes(content)
+    assert check(folder, "alice", "--secrets-dir", str(secrets), route="secured") == 0

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.cli.plugin.stub_kubectl import StubKubectl
 from wsgate_cli.kubectl_wsgate import main
@@ -36,6 +37,8 @@ def test_nothing_slow_is_loaded_before_the_flags_are_understood() -> None:
         (["revoke"], "--sub"),
         (["revoke", "--sub", "a", "--jti", "a", "--jti", "b"], "--jti: given twice"),
         (["why", "a", "b"], "one argument too many"),
+        (["grant-secret"], "NAME"),
+        (["grant-secret", "a", "-n", "b", "-n", "c"], "given twice"),
     ],
 )
 def test_a_mistyped_command_line_ends_with_two_and_names_the_flag(
@@ -47,12 +50,15 @@ def test_a_mistyped_command_line_ends_with_two_and_names_the_flag(
     assert words in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["routes", "revocations", "sessions", "refusals", "why", "close", "revoke"])
+@pytest.mark.parametrize(
+    "command", ["routes", "revocations", "sessions", "refusals", "why", "close", "revoke", "grant-secret"]
+)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main([command, "--help"])
     assert left.value.code == 0
-    assert "--admin-url" in capsys.readouterr().out
+    expected = "--operator-namespace" if command == "grant-secret" else "--admin-url"
+    assert expected in capsys.readouterr().out
 
 
 def test_create_revocation_is_kubectl_create_tokenrevocation(capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,3 +99,23 @@ def test_a_terminated_command_leaves_no_port_forward_behind(tmp_path: Path) -> N
             asked.close()
             assert process.wait(10) == 128 + signal.SIGTERM
     assert not Path(f"/proc/{stub.called('port-forward')[0].pid}").exists()
+
+
+def test_a_grant_is_printed_for_kubectl_to_apply(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grant-secret", "client", "-n", "shop"]) == 0
+    role, binding = yaml.safe_load_all(capsys.readouterr().out)
+    assert role["rules"][0]["resourceNames"] == ["client"]
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": "wsgate-operator", "namespace": "wsgate-system"}
+    ]
+    flags = ("--gateway-name", "inner", "--operator-namespace", "gw", "--service-account", "op")
+    assert main(["grant-secret", "client", *flags]) == 0
+    role, binding = yaml.safe_load_all(capsys.readouterr().out)
+    assert role["metadata"] == {"name": "inner-secret-client"}
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "op", "namespace": "gw"}]
+
+
+def test_a_grant_of_what_is_no_name_prints_nothing_to_apply(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grant-secret", "A B"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith("error: NAME: 'A B' is no name")

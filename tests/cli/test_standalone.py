@@ -141,3 +141,30 @@ def test_the_renderers_own_process_is_never_fenced(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE_SECONDS) == 0
     assert "revocations stale" not in log.read_text()
+
+
+@pytest.mark.parametrize("options", [(), ("--secrets-dir",)])
+def test_a_missing_client_certificate_stops_the_start_and_names_field_and_folder(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    (tmp_path / "route.yaml").write_text(
+        "apiVersion: wsgate.dev/v1alpha1\nkind: WsRoute\nmetadata: {name: a}\nspec:\n  prefix: /a\n"
+        "  upstream: wss://a.test\n  upstreamTLS: {clientCertificateRef: {name: client}}\n"
+        "  auth: {mode: Anonymous}\n"
+    )
+    where = [*options, *([str(tmp_path / "secrets")] if options else [])]
+    found = subprocess.run(
+        command(tmp_path, *where), env=environment(), capture_output=True, text=True, timeout=DEADLINE_SECONDS
+    )
+    assert found.returncode == 2
+    told = f"no folder {tmp_path}/secrets/client" if options else "give --secrets-dir DIR"
+    assert "route.yaml:1: WsRoute default/a: spec.upstreamTLS.clientCertificateRef: " in found.stderr
+    assert told in found.stderr and "Traceback" not in found.stderr
+
+
+def test_the_clusters_folder_of_certificates_is_told_to_have_no_effect(tmp_path: Path) -> None:
+    routes = tmp_path / "routes.yaml"
+    routes.write_text(LEGACY)
+    environ = {"JWKS_URL": "http://127.0.0.1:1/certs", "WSGATE_SECRETS_DIR": "/etc/x"}
+    with running(routes, tmp_path / "log", **environ):
+        assert "WSGATE_SECRETS_DIR: not acted on by wsgate standalone" in (tmp_path / "log").read_text()

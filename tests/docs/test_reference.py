@@ -19,17 +19,19 @@ from wsgate_dataplane.telemetry.metrics import Metrics
 from wsgate_operator.resources.metadata import Condition
 from wsgate_operator.settings import ClusterSettings
 from wsgate_operator.translate.conditions import Rollout, revocation_conditions, route_conditions
-from wsgate_operator.translate.verdict import Verdict, VerdictReason
+from wsgate_operator.translate.verdict import RefFault, Verdict, VerdictReason
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs/reference"
 BASE = ROOT / "manifests/base"
 REASONS_OF_ROUTES_ONLY = (
     VerdictReason.REF_NOT_PERMITTED,
+    VerdictReason.INVALID_CERTIFICATE_REF,
     VerdictReason.CONFLICT,
     VerdictReason.HOST_CLAIMED,
     VerdictReason.CAPACITY_EXCEEDED,
 )
+REASONS_OF_SECRETS = (VerdictReason.INVALID_CERTIFICATE_REF, VerdictReason.CAPACITY_EXCEEDED)
 ROLLOUTS = tuple(
     Rollout(is_written=is_written, version=1, fault=fault, pods=pods, acknowledged_pods=acknowledged)
     for is_written, fault, pods, acknowledged in itertools.product(
@@ -60,7 +62,8 @@ def test_the_conditions_of_a_route_are_those_that_the_operator_writes() -> None:
     found: set[tuple[str, ...]] = set()
     for reason, is_readable, rollout in itertools.product(VerdictReason, (True, False), ROLLOUTS):
         forbidden = "why" if reason is VerdictReason.REF_NOT_PERMITTED else None
-        verdict = Verdict("WsRoute", "a/b", reason, "why", (), forbidden, is_readable)
+        unresolved = RefFault(reason, "why") if reason in REASONS_OF_SECRETS else None
+        verdict = Verdict("WsRoute", "a/b", reason, "why", (), forbidden, unresolved, is_readable)
         found |= shown(route_conditions(verdict, 1, rollout))
     assert told("WsRoute") == found
 
@@ -164,6 +167,8 @@ def test_each_name_of_the_operators_settings_is_read() -> None:
         "WSGATE_REDIS_EVICTION": "Warn",
         "WSGATE_RESYNC_SECONDS": "60",
         "WSGATE_REVOCATION_CONFIRM_SECONDS": "3",
+        "WSGATE_SECRET_POLL_SECONDS": "60",
+        "WSGATE_SERVICE_ACCOUNT": "operator",
         "WSGATE_ADMIN_LISTEN": ":1",
         "WSGATE_LOG_LEVEL": "DEBUG",
     }

@@ -5,6 +5,7 @@ Imported where a Redis is configured, and not before: the package is an extra.
 
 import asyncio
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -31,6 +32,12 @@ from wsgate_dataplane.revocation.fault import Cause, RedisFault
 CALL_SECONDS = 1.0
 """Longest wait for an answer, and for the connection where there is none yet."""
 CONNECTIONS_MAX = 8
+KEEPALIVE = {
+    option: value
+    for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3))
+    if (option := getattr(socket, name, None)) is not None
+}
+"""In seconds and probes: a connection that only listens for wake-ups would never notice that the link is cut."""
 SET_PAGE = 2_000
 SET_PAGE_OVERLAP = 200
 """Members that leave the set between two pages shift the others down by as many."""
@@ -142,6 +149,8 @@ def _client(url: str) -> Redis:
         # Bounded here instead: the library would use asyncio.wait_for, which in Python 3.11 may swallow a
         # cancellation (CPython issue 81839), and the task would not end.
         socket_timeout=None,
+        socket_keepalive=True,
+        socket_keepalive_options=KEEPALIVE,
         max_connections=CONNECTIONS_MAX,
         # RESP2 and no driver_info: connecting takes no command but AUTH and SELECT, so no further right.
         protocol=2,

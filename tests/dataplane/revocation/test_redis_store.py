@@ -1,6 +1,7 @@
 """Each command does what it says on a real Redis, and each fault comes in our own words."""
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -233,3 +234,14 @@ async def test_rediss_verifies_the_certificate(server: ValkeyServer, tmp_path: P
             with pytest.raises(RedisFault) as caught:
                 await store.head()
     assert caught.value.cause is Cause.TLS
+
+
+@on_both_loops
+async def test_the_kernel_is_told_to_notice_a_cut_link(server: ValkeyServer) -> None:
+    async with store_of(server.url) as store:
+        await store.head()
+        (connection,) = store._redis.connection_pool._available_connections
+        found = connection._writer.get_extra_info("socket")
+        assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        for option, value in redis_store.KEEPALIVE.items():
+            assert found.getsockopt(socket.IPPROTO_TCP, option) == value

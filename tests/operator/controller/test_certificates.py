@@ -73,8 +73,9 @@ def run(scenario: Callable[[House], Awaitable[None]], grantee: Grantee = GRANTEE
 
             def make(house: House) -> Certificates:
                 sink = SecretSink(calls, "wsgate", "wsgate-system")
-                clock = lambda: house.now  # noqa: E731
-                return Certificates(calls, sink, grantee, "wsgate-system", GONE_SECONDS, clock, house.metrics)
+                return Certificates(
+                    calls, sink, grantee, "wsgate-system", GONE_SECONDS, lambda: house.now, house.metrics
+                )
 
             await scenario(House(server, make))
 
@@ -83,6 +84,10 @@ def run(scenario: Callable[[House], Awaitable[None]], grantee: Grantee = GRANTEE
 
 def forbid(*paths: str) -> Callable[[str, str], Answer | None]:
     return lambda method, path: Answer(403, f"forbidden: {path}") if path in paths else None
+
+
+def always(fault: Answer) -> Callable[[str, str], Answer | None]:
+    return lambda method, path: fault
 
 
 def test_a_secret_is_copied_under_an_id_and_its_route_may_be_served() -> None:
@@ -195,13 +200,13 @@ def test_a_server_that_does_not_answer_changes_nothing() -> None:
         await house.look(SHOP)
         house.now += 10 * GONE_SECONDS
         for fault in (Answer(500), Answer(401), Answer(429), Answer(hang=True)):
-            house.server.refuse = lambda method, path, fault=fault: fault  # type: ignore[misc]
+            house.server.refuse = always(fault)
             with logged() as lines:
                 assert not await house.look(SHOP)
             assert house.state() == CertificateState(is_held=True)
         house.server.refuse = lambda method, path: None
         assert house.copies() == {SHOP.id: copy}
-        assert "Secrets not read" in {line.getMessage() for line in lines}
+        assert "client certificates not copied" in {line.getMessage() for line in lines}
 
     run(scenario)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 CALL_SECONDS = 1.0
 """Longest wait for a connection, and for each answer."""
+
+KEEPALIVE = {
+    option: value
+    for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3))
+    if (option := getattr(socket, name, None)) is not None
+}
+"""In seconds and probes: what a dead link holds is given up soon."""
 
 OPTIONS = frozenset({"db"})
 """What may follow ? in the URL, beside what TLS needs."""
@@ -37,6 +45,8 @@ def connect(url: str) -> "Redis":
         retry=Retry(NoBackoff(), 0),
         socket_connect_timeout=CALL_SECONDS,
         socket_timeout=CALL_SECONDS,
+        socket_keepalive=True,
+        socket_keepalive_options=KEEPALIVE,
         # RESP2 and no driver_info: connecting takes no command but AUTH and SELECT, so no further right.
         protocol=2,
         driver_info=None,

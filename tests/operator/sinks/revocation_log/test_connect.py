@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import ipaddress
+import socket
 import ssl
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from tests.operator.sinks.revocation_log.house import ask
 from tests.support.loops import on_both_loops, turns
 from tests.support.valkey import ValkeyServer, valkey
-from wsgate_operator.sinks.revocation_log.connect import bounded, connect
+from wsgate_operator.sinks.revocation_log.connect import KEEPALIVE, bounded, connect
 from wsgate_operator.sinks.revocation_log.fault import Reason, RevocationLogError
 
 SECRET = "s3cret-word"
@@ -278,3 +279,14 @@ async def test_a_cancellation_that_the_library_loses_is_not_lost() -> None:
         await began.wait()
         task.cancel()
     assert task.cancelled()
+
+
+@on_both_loops
+async def test_the_kernel_is_told_to_notice_a_cut_link(server: ValkeyServer) -> None:
+    async with connect(server.url) as client:
+        await client.get("a")
+        (connection,) = client.connection_pool._available_connections
+        found = connection._writer.get_extra_info("socket")
+        assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        for option, value in KEEPALIVE.items():
+            assert found.getsockopt(socket.IPPROTO_TCP, option) == value

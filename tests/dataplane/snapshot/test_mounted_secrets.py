@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.support.loops import eventually
-from wsgate_dataplane.snapshot import secrets as module
-from wsgate_dataplane.snapshot.secrets import SecretsWatcher
+from wsgate_dataplane.snapshot import mounted_secrets as module
+from wsgate_dataplane.snapshot.mounted_secrets import SecretsWatcher
 
 
 class House:
