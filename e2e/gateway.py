@@ -8,7 +8,7 @@ from typing import Any, Self
 from e2e.cluster import Cluster
 from e2e.daemon import Daemon, wait_until
 from e2e.objects import tokenrevocation, wsroute
-from e2e.processes import CONFIG_MAPS, NAMESPACE, Operator, Plane
+from e2e.processes import CONFIG_MAPS, NAMESPACE, SECRET, Operator, Plane
 from e2e.redis_server import RevocationRedis
 from e2e.services import Services
 
@@ -126,9 +126,16 @@ class Gateway:
         document = self.cluster.get(f"/api/v1/namespaces/{NAMESPACE}/configmaps/{name}")
         return None if document is None else document.get("data", {})
 
+    def copies(self) -> dict[str, str]:
+        """The data of the Secret with copies of client certificates; empty where it is not there."""
+        document = self.cluster.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{SECRET}") or {}
+        found: dict[str, str] = document.get("data", {})
+        return found
+
     def _remove_objects(self) -> None:
         self.kubectl("delete", KINDS, "--all", "--all-namespaces")
         self.kubectl("delete", "configmaps", "-n", NAMESPACE, "--ignore-not-found", *CONFIG_MAPS)
+        self.kubectl("delete", "secrets", "-n", NAMESPACE, "--ignore-not-found", SECRET)
         wait_until(lambda: all(self.config_map(name) is None for name in CONFIG_MAPS), "no ConfigMaps are left")
 
 

@@ -1,4 +1,4 @@
-"""A stand-in for kubelet's atomic writer: ConfigMaps become files of a folder, all of them at once."""
+"""A stand-in for kubelet's atomic writer: ConfigMaps or Secrets become files of a folder, all of them at once."""
 
 import base64
 import shutil
@@ -14,16 +14,19 @@ POLL_SECONDS = 0.2
 
 
 class Mount:
-    """Follows ConfigMaps in a thread; a missing one is optional: its files are not there.
+    """Follows ConfigMaps, or Secrets, in a thread; a missing one is optional: its files are not there.
 
     As kubelet does it: the files stand in a new folder whose name begins with `..`, the link `..data` is swapped
     to it by rename, and the visible names are links through `..data`.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str, names: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self, cluster: Cluster, namespace: str, names: Sequence[str], folder: Path, resource: str = "configmaps"
+    ) -> None:
         self.folder = folder
         self._cluster = cluster
-        self._paths = [f"/api/v1/namespaces/{namespace}/configmaps/{name}" for name in names]
+        self._paths = [f"/api/v1/namespaces/{namespace}/{resource}/{name}" for name in names]
+        self._is_base64 = resource == "secrets"
         self._may_write = threading.Event()
         self._may_write.set()
         self._stopped = threading.Event()
@@ -63,7 +66,8 @@ class Mount:
         files: dict[str, bytes] = {}
         for path in self._paths:
             document = self._cluster.get(path) or {}
-            files |= {name: text.encode() for name, text in document.get("data", {}).items()}
+            decode = base64.b64decode if self._is_base64 else str.encode
+            files |= {name: decode(text) for name, text in document.get("data", {}).items()}
             files |= {name: base64.b64decode(text) for name, text in document.get("binaryData", {}).items()}
         return files
 

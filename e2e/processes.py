@@ -18,6 +18,7 @@ HTTP_SECONDS = 5.0
 NAMESPACE = "wsgate-system"
 GATEWAY = "wsgate"
 CONFIG_MAPS = (f"{GATEWAY}-routes", f"{GATEWAY}-revocations")
+SECRET = f"{GATEWAY}-secrets"
 POD_LABELS = {
     "app.kubernetes.io/name": "wsgate",
     "app.kubernetes.io/component": "dataplane",
@@ -117,13 +118,15 @@ class Operator(Component):
 
 
 class Plane(Component):
-    """A data plane, its Pod object and its mounted folder; in use between __enter__ and __exit__."""
+    """A data plane, its Pod object and its mounted folders; in use between __enter__ and __exit__."""
 
     def __init__(self, name: str, cluster: Cluster, folder: Path, environ: Mapping[str, str]) -> None:
         self.mount = Mount(cluster, NAMESPACE, CONFIG_MAPS, folder / f"{name}-etc")
+        self._secrets = Mount(cluster, NAMESPACE, [SECRET], folder / f"{name}-secrets", "secrets")
         self.port, admin_port = free_port(), free_port()
         settings = {
             "ROUTE_FILE": str(self.mount.folder / "routes.yaml"),
+            "WSGATE_SECRETS_DIR": str(self._secrets.folder),
             "WSGATE_POD_NAME": name,
             "WSGATE_GATEWAY_NAME": GATEWAY,
             "WSGATE_ADMIN_TOKEN": ADMIN_TOKEN,
@@ -135,11 +138,13 @@ class Plane(Component):
     def __enter__(self) -> Self:
         register_pod(self._cluster, self.name)
         self.mount.__enter__()
+        self._secrets.__enter__()
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        self._secrets.__exit__()
         self.mount.__exit__()
         remove_pod(self._cluster, self.name)
 

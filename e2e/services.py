@@ -1,7 +1,8 @@
-"""What stands around the gateway: a token issuer with its JWKS server, an echo upstream, an MQTT broker."""
+"""What stands around the gateway: a token issuer with its JWKS server, echo upstreams, an MQTT broker."""
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from contextlib import AsyncExitStack, suppress
@@ -13,12 +14,14 @@ from aiohttp import web
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from e2e.certificates import Authority
 from e2e.daemon import Daemon, free_port
 from e2e.programs import program
 from wsgate_cli.devkey import AUDIENCE, ISSUER, DevelopmentKey
 
 START_SECONDS = 10.0
 TOKEN_SECONDS = 3600
+SECURED_NAME = "upstream.test"
 
 
 def own_address() -> str:
@@ -45,6 +48,12 @@ class Services:
         self.echoed: list[websockets.Request] = []
         """The handshakes that the echo upstream has seen."""
         self.echo_url = ""
+        self.authority = Authority(_made(folder / "pki"))
+        """Signs the certificates of the upstream that asks for one, and of its clients."""
+        self.secured_url = ""
+        """Of an echo upstream called SECURED_NAME that insists on a client certificate."""
+        self.shown: list[str] = []
+        """The common names of its clients."""
         self.jwks_url = ""
         self.mqtt_port = free_port(self.host)
         self.mosquitto = Daemon("mosquitto", _mosquitto(folder, self.host, self.mqtt_port), folder)
@@ -88,6 +97,10 @@ class Services:
             self.jwks_url = await self._serve_jwks(stack)
             echo = await stack.enter_async_context(websockets.asyncio.server.serve(self._echo, self.host, 0))
             self.echo_url = f"ws://{self.host}:{next(iter(echo.sockets)).getsockname()[1]}"
+            secured = await stack.enter_async_context(
+                websockets.asyncio.server.serve(self._echo_secured, self.host, 0, ssl=self._asking())
+            )
+            self.secured_url = f"wss://{self.host}:{next(iter(secured.sockets)).getsockname()[1]}"
             self._ready.set()
             await self._stopped.wait()
 
@@ -103,6 +116,17 @@ class Services:
         await web.TCPSite(runner, self.host, 0).start()
         return f"http://{self.host}:{runner.addresses[0][1]}/certs"
 
+    def _asking(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.authority.certificate))
+        context.load_cert_chain(*self.authority.server("secured", [SECURED_NAME]))
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    async def _echo_secured(self, connection: ServerConnection) -> None:
+        subject: Any = (connection.transport.get_extra_info("peercert") or {})["subject"]
+        self.shown.append(dict(part[0] for part in subject)["commonName"])
+        await self._echo(connection)
+
     async def _echo(self, connection: ServerConnection) -> None:
         assert connection.request is not None
         self.echoed.append(connection.request)
@@ -117,6 +141,11 @@ class Services:
         except OSError:
             return False
         return True
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def _mosquitto(folder: Path, host: str, port: int) -> list[str | Path]:

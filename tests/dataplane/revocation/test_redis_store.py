@@ -241,6 +241,7 @@ async def test_the_kernel_is_told_to_notice_a_cut_link(server: ValkeyServer) -> 
     async with store_of(server.url) as store:
         await store.head()
         (connection,) = store._redis.connection_pool._available_connections
+        assert connection._writer is not None
         found = connection._writer.get_extra_info("socket")
         assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         for option, value in redis_store.KEEPALIVE.items():

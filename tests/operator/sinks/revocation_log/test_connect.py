@@ -286,6 +286,7 @@ async def test_the_kernel_is_told_to_notice_a_cut_link(server: ValkeyServer) -> 
     async with connect(server.url) as client:
         await client.get("a")
         (connection,) = client.connection_pool._available_connections
+        assert connection._writer is not None
         found = connection._writer.get_extra_info("socket")
         assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         for option, value in KEEPALIVE.items():
