@@ -1,6 +1,6 @@
 """A route made ready to serve: the environment's defaults filled in, everything costly built once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -84,12 +84,20 @@ def build_catalogue(
     for invalid in refused:
         old = previous.servings.get(invalid.key)
         if old is not None and _may_stand_in(old, invalid, certificates):
-            servings[invalid.key] = serve(old.route, old)
+            servings[invalid.key] = _renewed(old, serve)
         elif placeholder := _placeholder(invalid):
             placeholders.append(placeholder)
     routes = [serving.route for serving in servings.values()]
     table = RouteTable.build([*routes, *placeholders])
     return Catalogue(table, servings, file.version, tuple(refused))
+
+
+def _renewed(old: Serving, serve: Callable[[Route, Serving], Serving]) -> Serving:
+    """With the certificate of today, where that can be used."""
+    try:
+        return serve(old.route, old)
+    except Exception:  # noqa: BLE001  # whatever one tenant's route does, the others' are served
+        return old
 
 
 def _certificate(route: Route, certificates: Certificates) -> ClientCertificate | None:

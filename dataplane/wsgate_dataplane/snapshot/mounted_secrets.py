@@ -97,7 +97,13 @@ class SecretsWatcher(Generic[Secret]):
         is_changed = good.keys() != self._good.keys() or any(good[id_] is not self._good[id_] for id_ in good)
         self._good = good
         if is_changed:
-            self._on_change(dict(good))
+            try:
+                self._on_change(dict(good))
+            except Exception:
+                # Nor may what is made of a content end the data plane.
+                log.exception(
+                    "client certificates not applied", extra={"fields": {"advice": "report this as a defect"}}
+                )
 
     def _tell_fault(self, fault: str | None) -> None:
         if fault is not None and fault != self._fault:

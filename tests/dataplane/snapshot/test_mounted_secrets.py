@@ -143,3 +143,17 @@ def test_it_goes_on_until_it_is_cancelled(house: House) -> None:
 
     asyncio.run(scenario())
     assert house.told[-1] == {"a": ("two",)}
+
+
+def test_a_defect_in_what_is_made_of_the_values_does_not_end_the_following(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(values: Mapping[str, object]) -> None:
+        house.told.append(values)
+        raise RuntimeError("a defect")
+
+    house.watcher = SecretsWatcher(house.folder, read, fail)
+    for text in ("one", "two"):
+        house.mount(a=text)
+        assert house.poll() == {"a": (text,)}
+    assert len(fields(caplog, "client certificates not applied")) == 2

@@ -1,6 +1,7 @@
 """The whole operator, against an API server: what pods read is right, and calls are few."""
 
 import asyncio
+import base64
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from aiohttp import web
 from tests.operator.controller.cluster import CORE, NAMESPACE, Cluster
 from tests.operator.controller.life import operating, play, quicken
 from tests.operator.sources.cluster.api_server import answer
+from tests.support.certificates import pair
 from tests.support.world import eventually
 from wsgate_contract.rendered import Content
 from wsgate_operator.controller import rendering
@@ -342,3 +344,42 @@ def test_the_operators_own_namespace_is_where_configmaps_are(tmp_path: Path) -> 
     assert sorted(cluster.core.objects) == [
         f"/api/v1/namespaces/{NAMESPACE}/configmaps/wsgate-{content}" for content in ("revocations", "routes")
     ]
+
+
+def test_a_route_with_a_client_certificate_is_served_once_that_is_copied(tmp_path: Path) -> None:
+    tls = {"clientCertificateRef": {"name": "client"}}
+
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.route("plain")
+        await cluster.route("secured", upstream="wss://chat", upstreamTLS=tls)
+        async with operating(cluster, tmp_path, WSGATE_SECRET_POLL_SECONDS="1") as life:
+            await life.ready()
+            await life.serves("plain")
+            told = await life.says("WsRoute", "secured", "ResolvedRefs", "False", "InvalidCertificateRef")
+            assert "Secret default/client does not exist" in told
+            certificate, key = (base64.b64encode(each).decode() for each in pair("client.test"))
+            data = {"tls.crt": certificate, "tls.key": key}
+            cluster.core.put(f"{CORE}/secrets/client", {"metadata": {}, "type": "kubernetes.io/tls", "data": data})
+            await life.serves("plain", "secured")
+            await life.says("WsRoute", "secured", "Programmed", "True", "Programmed")
+            del cluster.core.objects[f"{CORE}/secrets/client"]
+            await life.serves("plain")
+            await eventually(lambda: not copies(cluster), "the copy is gone")
+
+    def copies(cluster: Cluster) -> object:
+        return cluster.core.objects[f"{CORE}/secrets/wsgate-secrets"]["data"]
+
+    play(scenario)
+
+
+def test_a_gateway_without_client_certificates_asks_for_no_secret_but_its_own_and_makes_none(
+    tmp_path: Path,
+) -> None:
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.route()
+        async with operating(cluster, tmp_path, WSGATE_SECRET_POLL_SECONDS="1") as life:
+            await life.ready()
+            await eventually(lambda: cluster.has_called("get secrets", 1), "it looked for what a former life left")
+
+    cluster = play(scenario)
+    assert not [path for path in cluster.core.objects if "/secrets/" in path]
