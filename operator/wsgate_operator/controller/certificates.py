@@ -15,6 +15,8 @@ from wsgate_operator.sinks.secret import SecretSink
 from wsgate_operator.telemetry.metrics import Metrics
 from wsgate_operator.translate.client_certificate import FIELD, SecretRef, UnusableCertificate, read_secret
 from wsgate_operator.translate.holdings import (
+    NO_CERTIFICATES,
+    CertificateState,
     Faulty,
     Found,
     Holding,
@@ -83,6 +85,10 @@ class Certificates:
         self._refs: Mapping[str, SecretRef] = {}
         self._holdings: Holdings | None = None
         """None: what a former life has copied is not known yet."""
+        self._unknown: States = NO_CERTIFICATES
+        """What is told meanwhile."""
+        self._full_at = 0.0
+        """When all Secrets were asked for last."""
         self._unread = LastingFault("Secrets not read")
         self._unwritten = LastingFault("client certificates not copied")
         self.due = asyncio.Event()
@@ -91,10 +97,7 @@ class Certificates:
     @property
     def states(self) -> States:
         """By id, of what has been looked at."""
-        holdings = self._holdings or {}
-        return {
-            id_: state for id_, state in states_of(holdings).items() if state.is_held or state.fault is not None
-        }
+        return self._unknown if self._holdings is None else states_of(self._holdings)
 
     def want(self, refs: Iterable[SecretRef]) -> None:
         """All that routes name now."""
@@ -105,13 +108,17 @@ class Certificates:
     async def look(self, *, is_full: bool = True) -> bool:
         """Ask for every Secret once, and bring the copies up to date; answers whether a state has changed.
 
-        Not full: only for those that have not been looked at, so that edits of routes cause no flood of calls.
+        Not full: only for those that have not been looked at, so that edits of routes cause no flood of calls; nor
+        do they put off a full look that is due.
         """
         self.due.clear()
         refs, before = self._refs, self.states
         if self._holdings is None and not await self._restore():
-            return False
+            return self.states != before
         held: Holdings = self._holdings or {}
+        is_full = is_full or self._clock() - self._full_at >= self._gone_seconds
+        if is_full:
+            self._full_at = self._clock()
         asked = self._asked(refs)
         found = await self._ask({id_: ref for id_, ref in asked.items() if is_full or id_ not in before})
         fault = RefFault(VerdictReason.CAPACITY_EXCEEDED, TOO_MANY.format(field=FIELD, limit=REFS_MAX))
@@ -130,10 +137,12 @@ class Certificates:
         except ApiError as error:
             if self._refs:
                 self._unwritten.failed(error.fault, str(error))
-            if error.fault.is_of_the_server:
-                return False
-            # Forbidden, as for an operator that is newer than its Role: writing will tell, if there is anything.
-            copies = {}
+            if not error.fault.is_of_the_server:
+                # Forbidden, as for an operator that is newer than its Role.
+                fault = _fault(f"the operator cannot read its copies in {self._sink}: {error}")
+                # Pods may well have them: routes in force stay so.
+                self._unknown = dict.fromkeys(self._refs, CertificateState(is_held=True, fault=fault))
+            return False
         self._holdings = {id_: Holding(pem) for id_, pem in copies.items()}
         return True
 

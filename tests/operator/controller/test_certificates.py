@@ -269,9 +269,27 @@ def test_an_operator_without_the_right_to_its_own_secret_serves_routes_without_c
         assert lines == []
         house.put()
         with logged() as lines:
-            await house.look(SHOP)
+            assert await house.look(SHOP)
         assert "client certificates not copied" in {line.getMessage() for line in lines}
-        house.message(VerdictReason.INVALID_CERTIFICATE_REF, is_held=False)
+        # Pods may have a copy: a route that is in force stays so.
+        message = house.message(VerdictReason.INVALID_CERTIFICATE_REF, is_held=True)
+        assert "cannot read its copies in Secret wsgate-system/wsgate-secrets" in message
+        house.server.refuse = lambda method, path: None
+        assert await house.look(SHOP)
+        assert house.state() == CertificateState(is_held=True)
+
+    run(scenario)
+
+
+def test_early_looks_do_not_put_off_the_full_one() -> None:
+    async def scenario(house: House) -> None:
+        house.put()
+        await house.look(SHOP)
+        house.server.refuse = forbid(path_of(SHOP))
+        for number in range(5):
+            house.now += GONE_SECONDS / 2
+            await house.look(SHOP, SecretRef("busy", str(number)), is_full=False)
+        assert house.copies() == {}
 
     run(scenario)
 
