@@ -62,7 +62,8 @@ class Grantee:
 class Certificates:
     """want() and states are for who decides; look() is the work. clock answers Unix seconds.
 
-    gone_seconds: how long a Secret must be gone, or forbidden, before its copy is let go.
+    gone_seconds: how long a Secret must be gone, or forbidden, before its copy is let go. on_written: told when
+    the copies have changed.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Certificates:
         gone_seconds: float,
         clock: Callable[[], float],
         metrics: Metrics,
+        on_written: Callable[[], None],
     ) -> None:
         self._calls = calls
         self._sink = sink
@@ -82,6 +84,7 @@ class Certificates:
         self._gone_seconds = gone_seconds
         self._clock = clock
         self._metrics = metrics
+        self._on_written = on_written
         self._refs: Mapping[str, SecretRef] = {}
         self._holdings: Holdings | None = None
         """None: what a former life has copied is not known yet."""
@@ -203,12 +206,14 @@ class Certificates:
     async def _copied(self, before: Holdings, after: Holdings) -> Holdings:
         """What is held once the copies are written; where they cannot be, what was held before."""
         try:
-            await self._sink.write(copies_of(after))
+            is_written = await self._sink.write(copies_of(after))
         except ApiError as error:
             self._unwritten.failed(error.fault, str(error))
             text = f"the operator cannot keep its copy in {self._sink}: {error}"
             return {id_: _uncopied(before.get(id_), each, text) for id_, each in after.items()}
         self._unwritten.succeeded()
+        if is_written:
+            self._on_written()
         return after
 
     def _count(self) -> None:

@@ -102,6 +102,7 @@ class Operator:
             settings.secret_poll_seconds,
             clock,
             self.metrics,
+            lambda: self._marks.note("secrets", f"{clock():.0f}"),
         )
         self._rendering = Rendering(
             self._objects,

@@ -1,12 +1,14 @@
-"""Pods are told that a ConfigMap has changed, since kubelet would take a minute to look."""
+"""Pods are told that a ConfigMap or the Secret has changed, since kubelet would take a minute to look."""
 
 import asyncio
+from typing import Literal
 
 from wsgate_contract.rendered import Content
 from wsgate_operator.sinks.api_error import ApiError
 from wsgate_operator.sinks.lasting_fault import LastingFault
 from wsgate_operator.sinks.pods import PodsSink
 
+Mounted = Content | Literal["secrets"]
 AGAIN_SECONDS = 5.0
 PAUSE_SECONDS = 1.0
 """Least pause between two rounds, each of which is a call for every pod."""
@@ -17,12 +19,12 @@ class PodMarks:
 
     def __init__(self, pods: PodsSink) -> None:
         self._pods = pods
-        self._newest: dict[Content, str] = {}
+        self._newest: dict[Mounted, str] = {}
         self._changed = asyncio.Event()
         self._fault = LastingFault("pods not listed to tell them of a new version")
 
-    def note(self, content: Content, version: str) -> None:
-        """A ConfigMap was written; version differs for every write."""
+    def note(self, content: Mounted, version: str) -> None:
+        """It was written; version differs for every write."""
         self._newest[content] = version
         self._changed.set()
 

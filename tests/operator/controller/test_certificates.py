@@ -35,6 +35,7 @@ class House:
 
     def __init__(self, server: ApiServer, make: Callable[["House"], Certificates]) -> None:
         self.server, self.now, self.metrics = server, time.time(), Metrics()
+        self.written: list[float] = []
         self._make = make
         self.certificates = make(self)
 
@@ -74,7 +75,14 @@ def run(scenario: Callable[[House], Awaitable[None]], grantee: Grantee = GRANTEE
             def make(house: House) -> Certificates:
                 sink = SecretSink(calls, "wsgate", "wsgate-system")
                 return Certificates(
-                    calls, sink, grantee, "wsgate-system", GONE_SECONDS, lambda: house.now, house.metrics
+                    calls,
+                    sink,
+                    grantee,
+                    "wsgate-system",
+                    GONE_SECONDS,
+                    lambda: house.now,
+                    house.metrics,
+                    lambda: house.written.append(house.now),
                 )
 
             await scenario(House(server, make))
@@ -112,7 +120,9 @@ def test_a_renewed_secret_is_copied_anew_and_changes_no_state() -> None:
         await house.look(SHOP)
         renewed = house.put()
         assert not await house.look(SHOP)
+        assert not await house.look(SHOP)
         assert house.copies() == {SHOP.id: renewed}
+        assert len(house.written) == 2, "pods are told when there is something new, and only then"
 
     run(scenario)
 

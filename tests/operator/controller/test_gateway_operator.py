@@ -352,6 +352,7 @@ def test_a_route_with_a_client_certificate_is_served_once_that_is_copied(tmp_pat
     async def scenario(cluster: Cluster) -> None:
         await cluster.route("plain")
         await cluster.route("secured", upstream="wss://chat", upstreamTLS=tls)
+        await cluster.pods("a")
         async with operating(cluster, tmp_path, WSGATE_SECRET_POLL_SECONDS="1") as life:
             await life.ready()
             await life.serves("plain")
@@ -362,6 +363,7 @@ def test_a_route_with_a_client_certificate_is_served_once_that_is_copied(tmp_pat
             cluster.core.put(f"{CORE}/secrets/client", {"metadata": {}, "type": "kubernetes.io/tls", "data": data})
             await life.serves("plain", "secured")
             await life.says("WsRoute", "secured", "Programmed", "True", "Programmed")
+            await eventually(lambda: " secrets-" in cluster.mark("a"), "kubelet is told to look")
             del cluster.core.objects[f"{CORE}/secrets/client"]
             await life.serves("plain")
             await eventually(lambda: not copies(cluster), "the copy is gone")

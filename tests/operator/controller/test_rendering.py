@@ -88,7 +88,9 @@ def run(scenario: Callable[[House], Awaitable[None]]) -> None:
                 marks = PodMarks(PodsSink(calls, "wsgate", "default"))
                 sink = SecretSink(calls, "wsgate", "default")
                 grantee = Grantee("default", "wsgate-operator", "wsgate")
-                certificates.append(Certificates(calls, sink, grantee, "default", 30, lambda: NOW, metrics))
+                certificates.append(
+                    Certificates(calls, sink, grantee, "default", 30, lambda: NOW, metrics, lambda: None)
+                )
                 return Rendering(objects, OPTIONS, routes, None, second, marks, certificates[0], metrics)
 
             certificates: list[Certificates] = []
