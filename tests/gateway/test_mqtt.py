@@ -320,6 +320,18 @@ async def test_a_broker_that_refuses_is_told_as_its_outcome_says(tmp_path: Path)
     assert (messages[0][3], code, words) == (0x88, 1014, "upstream unavailable")
 
 
+@ALL_VERSIONS
+@on_both_loops
+async def test_a_drain_tells_clients_in_their_versions_words(tmp_path: Path, level: int) -> None:
+    async with serving(tmp_path) as served, served.client() as client:
+        await client.send(connect(served.world.token(), level))
+        assert await client.recv() == connack(level)
+        served.world.plane.begin_drain()
+        messages, code, words = await closing(client)
+    assert (code, words) == (1012, "service restart")
+    assert [message[2] for message in messages] == ([0x8B] if level == 5 else [])
+
+
 @on_both_loops
 async def test_a_raw_route_carries_mqtt_unread(tmp_path: Path) -> None:
     async with serving(tmp_path, protocol="Raw") as served:
