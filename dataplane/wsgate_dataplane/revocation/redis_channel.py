@@ -18,10 +18,10 @@ from wsgate_contract.revocation_log import (
     member_of,
     record_of_member,
 )
-from wsgate_dataplane.revocation.fault import Cause, Outage, RedisFault
 from wsgate_dataplane.revocation.log_set import LogSet
 from wsgate_dataplane.revocation.view import RevocationView
 from wsgate_dataplane.settings import SettingsError
+from wsgate_dataplane.stores.fault import Cause, Outage, RedisFault
 from wsgate_dataplane.telemetry.metrics import Metrics
 
 log = logging.getLogger("wsgate")

@@ -418,7 +418,8 @@ async def test_a_large_set_is_loaded_page_by_page(server: ValkeyServer) -> None:
 
 
 def test_a_missing_package_is_told_with_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "wsgate_dataplane.revocation.redis_store", raising=False)
+    for name in ("revocation.redis_store", "stores.redis_client"):
+        monkeypatch.delitem(sys.modules, f"wsgate_dataplane.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(SettingsError, match=r"wsgate\[dataplane\]"):
         connect("redis://localhost", GATEWAY, "pod-a")

@@ -17,8 +17,8 @@ from tests.support.loops import eventually, on_both_loops
 from tests.support.valkey import ValkeyServer
 from wsgate_contract.revocation_log import member_of
 from wsgate_dataplane.revocation import redis_channel
-from wsgate_dataplane.revocation.fault import Cause, RedisFault
 from wsgate_dataplane.revocation.redis_channel import connect
+from wsgate_dataplane.stores.fault import Cause, RedisFault
 
 ALICE, BOB, CAROL = record("alice"), record("bob"), record("carol")
 

@@ -2,27 +2,22 @@
 
 import asyncio
 import socket
-import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.dataplane.revocation.publisher import KEYS, Publisher, allow, record
 from tests.support.loops import on_both_loops
 from tests.support.valkey import ValkeyServer, valkey
 from wsgate_contract.revocation_log import PodLease, member_of
 from wsgate_dataplane.revocation import redis_store
-from wsgate_dataplane.revocation.fault import Cause, RedisFault
 from wsgate_dataplane.revocation.redis_store import RedisStore
+from wsgate_dataplane.stores.fault import Cause, RedisFault
+from wsgate_dataplane.stores.redis_client import CALL_SECONDS
 
 
 @pytest.fixture
@@ -173,7 +168,7 @@ async def test_a_redis_that_says_nothing_is_waited_for_a_second(server: ValkeySe
                 with pytest.raises(RedisFault) as caught:
                     await call()
                 assert caught.value.cause is Cause.TIMED_OUT
-                assert time.monotonic() - began < 2 * redis_store.CALL_SECONDS
+                assert time.monotonic() - began < 2 * CALL_SECONDS
         finally:
             server.thaw()
 
@@ -189,60 +184,3 @@ async def test_an_entry_that_no_operator_writes_is_unreadable(
         with pytest.raises(RedisFault) as caught:
             await store.head()
     assert caught.value.cause is Cause.UNREADABLE
-
-
-@asynccontextmanager
-async def tls_before(server: ValkeyServer, folder: Path) -> AsyncIterator[tuple[int, Path]]:
-    """A TLS listener before the server; its port, and the certificate to trust."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "redis")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path, key_path = folder / "ca.pem", folder / "key.pem"
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    plain = serialization.NoEncryption()
-    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    key_path.write_bytes(key.private_bytes(encoding, form, plain))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(path, key_path)
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            writer.write(data)
-        writer.close()
-
-    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back, forth = await asyncio.open_connection("127.0.0.1", server.port)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(pump(reader, forth))
-            tasks.create_task(pump(back, writer))
-
-    async with await asyncio.start_server(relay, "127.0.0.1", 0, ssl=context) as running:
-        yield running.sockets[0].getsockname()[1], path
-
-
-@on_both_loops
-async def test_rediss_verifies_the_certificate(server: ValkeyServer, tmp_path: Path) -> None:
-    async with tls_before(server, tmp_path) as (port, certificate):
-        async with store_of(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certificate}") as store:
-            assert await store.head() is None
-        async with store_of(f"rediss://127.0.0.1:{port}") as store:
-            with pytest.raises(RedisFault) as caught:
-                await store.head()
-    assert caught.value.cause is Cause.TLS
-
-
-@on_both_loops
-async def test_the_kernel_is_told_to_notice_a_cut_link(server: ValkeyServer) -> None:
-    async with store_of(server.url) as store:
-        await store.head()
-        (connection,) = store._redis.connection_pool._available_connections
-        assert connection._writer is not None
-        found = connection._writer.get_extra_info("socket")
-        assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-        for option, value in redis_store.KEEPALIVE.items():
-            assert found.getsockopt(socket.IPPROTO_TCP, option) == value

@@ -1,10 +1,13 @@
-"""What can be wrong with the revocation log in Redis, and what to do about it."""
+"""What can be wrong with a Redis and with the revocation log in it, and what to do about it."""
 
 import logging
 from collections.abc import Mapping
 from enum import StrEnum, unique
 
 log = logging.getLogger("wsgate")
+
+REVOCATION_SETTING = "WSGATE_REVOCATION_REDIS_URL (or REDIS_URL)"
+_SETTING = "<setting>"
 
 
 @unique
@@ -33,11 +36,14 @@ class Cause(StrEnum):
 
 
 class RedisFault(Exception):
-    """A call failed, or what was read does not prove itself; detail holds no secret and no record."""
+    """A call failed, or what was read does not prove itself; detail holds no secret and no record.
 
-    def __init__(self, cause: Cause, detail: str = "") -> None:
+    setting: which one names the Redis.
+    """
+
+    def __init__(self, cause: Cause, detail: str = "", setting: str = REVOCATION_SETTING) -> None:
         what, fix = _WORDS[cause]
-        super().__init__(f"{what}{f' ({detail})' if detail else ''}; {fix}")
+        super().__init__(f"{what}{f' ({detail})' if detail else ''}; {fix.replace(_SETTING, setting)}")
         self.cause = cause
 
 
@@ -63,18 +69,17 @@ class Outage:
         self._told.clear()
 
 
-_URL = "WSGATE_REVOCATION_REDIS_URL (or REDIS_URL)"
 _WAIT = "the operator writes it anew; look into its log if this lasts"
 _WORDS: Mapping[Cause, tuple[str, str]] = {
-    Cause.UNREACHABLE: ("Redis cannot be reached", f"check that it runs, {_URL} and the network policy"),
+    Cause.UNREACHABLE: ("Redis cannot be reached", f"check that it runs, {_SETTING} and the network policy"),
     Cause.TIMED_OUT: ("Redis did not answer in time", "check its load and the network"),
-    Cause.TLS: ("no TLS connection to Redis", f"check its certificate, and ?ssl_ca_certs=FILE in {_URL}"),
+    Cause.TLS: ("no TLS connection to Redis", f"check its certificate, and ?ssl_ca_certs=FILE in {_SETTING}"),
     Cause.AUTHENTICATION: (
         "Redis refused the user or the password",
-        f"check both in {_URL}; special characters in them must be percent-encoded",
+        f"check both in {_SETTING}; special characters in them must be percent-encoded",
     ),
     Cause.PERMISSION: ("the Redis user may not do this", "give it the rights that the reference page lists"),
-    Cause.READ_ONLY: ("Redis is a read-only replica", f"let {_URL} name the master"),
+    Cause.READ_ONLY: ("Redis is a read-only replica", f"let {_SETTING} name the master"),
     Cause.OUT_OF_MEMORY: ("Redis has no memory left", "raise maxmemory, or give the revocations their own Redis"),
     Cause.NO_REPLICAS: ("the Redis master has too few replicas to take writes", "bring the replicas back"),
     Cause.LOADING: ("Redis is still loading its data", "wait; it is tried again"),

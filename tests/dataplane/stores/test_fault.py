@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from wsgate_dataplane.revocation.fault import Cause, Outage, RedisFault
+from wsgate_dataplane.stores.fault import Cause, Outage, RedisFault
 
 
 @pytest.mark.parametrize("cause", Cause)
