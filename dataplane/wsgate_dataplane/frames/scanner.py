@@ -23,6 +23,7 @@ class Rule(Enum):
     MESSAGE_BYTES = "message bytes"
     CONTROL_FRAMES = "control frames"
     FRAGMENTS = "fragments"
+    RATE = "rate"
     TEXT_FRAME = "text frame"
     MQTT_MALFORMED = "malformed packet"
     MQTT_PROTOCOL = "packet out of place"

@@ -1,0 +1,132 @@
+"""Follows what a client sends within an allowance, and stops in front of the frame that would exceed it."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from wsgate_dataplane.frames.scanner import Rule, Scanner, Violation
+
+PIECE_BYTES = 4096
+"""What is followed at once where the allowance may end within; what is held back is looked at again that often."""
+ROUNDING = 1e-6
+"""Of a message; allowances are sums of fractions."""
+
+_EVERY_FRAME = bytes(256)
+"""Steps that make the scanner look at every frame."""
+
+
+class Allowance(Protocol):
+    """What may pass; asked before bytes are followed, told after."""
+
+    def left(self) -> tuple[float, float]:
+        """Messages and wire bytes that may pass now, infinite where they are not limited.
+
+        A message may begin while there are bytes left, and then passes whole, whatever its size.
+        """
+        ...
+
+    def spend(self, messages: int, size: int) -> None:
+        """So much has passed; size in wire bytes."""
+        ...
+
+
+class MeteredScanner(Scanner):
+    """A Scanner that holds back what the allowance does not cover; feed(b"") looks at that again.
+
+    A message is counted with its last fragment. Control frames pass, unless they stand behind what is held.
+    """
+
+    __slots__ = ("_allowance", "_at", "_bytes_left", "_messages_end", "_rest", "is_held")
+
+    def __init__(
+        self,
+        allowance: Allowance,
+        *,
+        masked: bool,
+        extensions: bool,
+        max_message_bytes: int,
+        max_fragments: int,
+        max_control_frames_per_second: int,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(
+            masked=masked,
+            extensions=extensions,
+            max_message_bytes=max_message_bytes,
+            max_fragments=max_fragments,
+            max_control_frames_per_second=max_control_frames_per_second,
+            clock=clock,
+        )
+        self._allowance = allowance
+        self._rest = b""
+        """What was read and is followed from _at on."""
+        self._at = 0
+        self._messages_end = self._bytes_left = 0.0
+        self.is_held = False
+        """Whether the next frame is one that the allowance did not cover; what was returned ends with a frame."""
+
+    def feed(self, data: bytes) -> bytes:
+        """See Scanner.feed."""
+        if self._at == len(self._rest):
+            self._rest, self._at = data, 0
+        elif data:
+            self._rest, self._at = self._rest[self._at :] + data, 0
+        pieces = [self._feed_some()]
+        while self._at < len(self._rest) and not self.is_held and not self.is_stopped:
+            pieces.append(self._feed_some())
+        if self._at == len(self._rest):
+            # An idle session keeps nothing of its last read.
+            self._rest, self._at = b"", 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def exceed(self, detail: str) -> None:
+        """What is held is too much: stop."""
+        self.is_stopped = True
+        self.violation = Violation(Rule.RATE, detail)
+
+    def drop(self) -> None:
+        """Forget what is held."""
+        self._rest = self._head = b""
+        self._at = 0
+        self.is_held = False
+
+    def _feed_some(self) -> bytes:
+        was_held, self.is_held = self.is_held, False
+        messages, size = self._allowance.left()
+        waiting = len(self._head) + len(self._rest) - self._at
+        before = self.messages
+        # No message is shorter than its header.
+        if messages * self._overhead >= waiting and size > waiting:
+            piece = self._rest[self._at :]
+            self._at = len(self._rest)
+            out = super().feed(piece)
+        else:
+            # What is held comes first and alone, or each look would add a piece to it.
+            piece = b"" if was_held else self._rest[self._at : self._at + PIECE_BYTES]
+            self._at += len(piece)
+            out = self._feed_carefully(piece, messages, size)
+        self._allowance.spend(self.messages - before, len(out))
+        return out
+
+    def _feed_carefully(self, piece: bytes, messages: float, size: float) -> bytes:
+        self._messages_end = self.messages + messages + ROUNDING
+        self._bytes_left = size
+        steps, self._steps = self._steps, _EVERY_FRAME
+        try:
+            return super().feed(piece)
+        finally:
+            self._steps = steps
+
+    def _frame(self, data: bytes, position: int, length: int) -> int:
+        if self._steps is _EVERY_FRAME and self._is_beyond(data[position], position):
+            # Like a header that is not complete: it is kept, and looked at again with what follows.
+            self.is_held = True
+            return -1
+        return super()._frame(data, position, length)
+
+    def _is_beyond(self, first: int, position: int) -> bool:
+        if first & 0x08:
+            return False
+        is_last = bool(first & 0x80)
+        if is_last and self.messages + 1 > self._messages_end:
+            return True
+        return not self._fragments and position >= self._bytes_left
