@@ -90,6 +90,7 @@ class Metrics:
         self._declare_traffic()
         self._declare_config()
         self._declare_revocation()
+        self._declare_rate_limits()
 
     def refused(self, reason: Reason) -> None:
         """Count one request without a session, and as a failed authentication where the token was at fault."""
@@ -165,7 +166,9 @@ class Metrics:
         self.circuit_open = self._counter("ws_circuit_open", "Circuits opened.", protocol=PROTOCOLS)
         self.upstream_health_success = self._counter("ws_upstream_health_success", "Health probes answered.")
         self.upstream_health_failure = self._counter("ws_upstream_health_failure", "Health probes failed.")
-        self.rate_limit_violations = self._counter("ws_rate_limit_violations", "Messages over a rate limit.")
+        self.rate_limit_violations = self._counter(
+            "ws_rate_limit_violations", "Sessions closed because their client exceeded a rate limit."
+        )
 
     def _declare_traffic(self) -> None:
         self.refusals = self._counter("ws_refusals", "Requests that became no session.", reason=REFUSAL_REASONS)
@@ -224,6 +227,19 @@ class Metrics:
         for unknown in (self.operator_present, *self._channel_gauges()):
             # No comparison with NaN is true, so no alert fires for what is not in use.
             unknown.set(nan)
+
+    def _declare_rate_limits(self) -> None:
+        self.rate_limit_pauses = self._counter(
+            "wsgate_rate_limit_pauses", "Times that a client was not read for a while, because of a rate limit."
+        )
+        self.rate_limit_pods = self._gauge(
+            "wsgate_rate_limit_pods",
+            "Pods that share the rate limits; 0: Redis is away, so each grants an equal part; NaN: not shared.",
+        )
+        self.rate_limit_pods.set(nan)
+        self.rate_limit_redis_faults = self._counter(
+            "wsgate_rate_limit_redis_faults", "Calls for parts of rate limits that failed.", cause=REDIS_CAUSES
+        )
 
     def _channel_gauges(self) -> Iterator[Gauge]:
         for gauge in (self.revocation_records, self.revocation_confirmed):

@@ -7,7 +7,7 @@ import pytest
 
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.revocation import view
-from wsgate_dataplane.revocation.fault import Cause
+from wsgate_dataplane.stores.fault import Cause
 from wsgate_dataplane.telemetry.identity_labels import IdentityLabels
 from wsgate_dataplane.telemetry.metrics import CHANNELS, REDIS_CAUSES, Metrics
 
@@ -45,6 +45,9 @@ NEW = {
     "wsgate_operator_present",
     "wsgate_roles_left_out_total",
     "wsgate_proxy_headers_refused_total",
+    "wsgate_rate_limit_pauses_total",
+    "wsgate_rate_limit_pods",
+    "wsgate_rate_limit_redis_faults_total",
 }
 
 

@@ -1,0 +1,105 @@
+"""A token bucket that many sessions draw from, and those that wait reserve in turn. Pure.
+
+A bucket may be one of several, one in each pod, that make one budget together: its share says which part of
+rate and burst it has. Times are seconds of a monotonic clock, amounts are messages or bytes.
+"""
+
+ROUNDING = 1e-6
+"""Tokens; amounts are sums of fractions."""
+
+
+class Bucket:
+    """Tokens flow in at rate, up to burst; what is drawn may exceed them, and is a debt then.
+
+    A reservation is drawn at once, and ripe when as many tokens have flowed in as had been drawn after it: so
+    whoever waits gets its turn, whoever else draws.
+    """
+
+    __slots__ = ("_drawn", "_filled_at", "_flowed", "_share", "burst", "rate", "reserved", "spent", "told")
+
+    def __init__(self, rate: float, burst: float, now: float, share: float = 1.0) -> None:
+        self.rate = rate
+        """Of the whole budget, a second."""
+        self.burst = burst
+        """Of the whole budget."""
+        self._share = share
+        self._filled_at = now
+        self.spent = 0.0
+        """All that has passed."""
+        self.told = 0.0
+        """What of that the other pods know."""
+        self.reserved = 0.0
+        """What is drawn and has not passed."""
+        self._drawn = 0.0
+        """All that was drawn ever; it only grows, so that a place in the line stays one."""
+        self._flowed = self._top
+        """All that has flowed in, and what was given back."""
+
+    @property
+    def share(self) -> float:
+        """Which part of the budget it has, above 0, at most 1."""
+        return self._share
+
+    def free(self, now: float) -> float:
+        """What nobody has drawn; negative: a debt."""
+        self._fill(now)
+        return self._flowed - self._drawn
+
+    def spend(self, amount: float) -> None:
+        """So much passes."""
+        self.spent += amount
+        self._drawn += amount
+
+    def reserve(self, amount: float) -> float:
+        """Draw it for later; answers the place in the line."""
+        self.reserved += amount
+        self._drawn += amount
+        return self._drawn
+
+    def spend_reserved(self, amount: float) -> None:
+        """So much of what was reserved passes."""
+        self.reserved -= amount
+        self.spent += amount
+
+    def give_back(self, amount: float) -> None:
+        """So much of what was reserved is not needed."""
+        self.reserved -= amount
+        self._flowed += amount
+
+    def seconds_to(self, place: float, now: float) -> float:
+        """How long until a reservation is ripe; 0: it is."""
+        self._fill(now)
+        missing = place - self._flowed
+        return missing / (self.rate * self._share) if missing > ROUNDING else 0.0
+
+    def seconds_to_full(self, now: float) -> float:
+        """How long until it is as it was at the beginning."""
+        return max(0.0, self._top - self.free(now)) / (self.rate * self._share)
+
+    def set_share(self, share: float, now: float) -> None:
+        """Have another part of the budget from now on; tokens that this is too small for are lost."""
+        self._fill(now)
+        self._share = share
+        self._fill(now)
+
+    def set_level(self, share: float, level: float, then: float) -> None:
+        """The budget held so many tokens, of which this bucket has its share, when it told of what it spent."""
+        free = share * min(level, self.burst) - (self.spent - self.told) - self.reserved
+        if self._share == share == 1.0:
+            # Nobody else draws: what is known here is exact, unless others have drawn meanwhile.
+            free += self.rate * max(0.0, self._filled_at - then)
+            self._flowed = min(self._flowed, self._drawn + free)
+        else:
+            self._flowed, self._filled_at = self._drawn + free, then
+        self._share = share
+
+    @property
+    def _top(self) -> float:
+        # Less than one message would let none pass.
+        return max(1.0, self.burst * self._share)
+
+    def _fill(self, now: float) -> None:
+        if now > self._filled_at:
+            self._flowed += (now - self._filled_at) * self.rate * self._share
+            self._filled_at = now
+        self._flowed = min(self._flowed, self._drawn + self._top)
