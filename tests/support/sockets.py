@@ -17,7 +17,16 @@ from wsgate_dataplane.handshake.front import Front
 from wsgate_dataplane.handshake.listener import PublicListener
 from wsgate_dataplane.protocols.mqtt.last_words import LastWords
 from wsgate_dataplane.relay.asyncio_engine import AsyncioEngine
-from wsgate_dataplane.relay.engine import Closed, Connection, LimitExceeded, RelayLimits, SessionId, Side, SideLost
+from wsgate_dataplane.relay.engine import (
+    Closed,
+    Connection,
+    LimitExceeded,
+    Meter,
+    RelayLimits,
+    SessionId,
+    Side,
+    SideLost,
+)
 
 REQUEST = (
     b"GET /chat HTTP/1.1\r\nHost: gateway\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -280,6 +289,8 @@ class Relay:
         self.mqtt_level: int | None = None
         self.greeting = b""
         """What the upstream is sent first."""
+        self.meter: Callable[[], Meter] | None = None
+        """Makes the meter of each session."""
         self.react: Reaction = close_on_limit
         self.new_recorder: Callable[[AsyncioEngine, Reaction], Recorder] = Recorder
         self.upstream_address: tuple[str, int] = ("", 0)
@@ -350,6 +361,7 @@ class Relay:
             raise
         client = front.leave()
         assert client is not None, "nothing was awaited since it was there"
+        meter = self.meter() if self.meter is not None else None
         recorder = self.new_recorder(self.engine, self.react)
         self.recorders.append(recorder)
         self.engine.open(
@@ -360,6 +372,7 @@ class Relay:
             recorder,
             extensions=self.extensions,
             mqtt_level=self.mqtt_level,
+            meter=meter,
         )
 
     async def client(self) -> Peer:

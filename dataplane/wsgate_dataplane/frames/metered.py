@@ -1,7 +1,6 @@
 """Follows what a client sends within an allowance, and stops in front of the frame that would exceed it."""
 
-from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from wsgate_dataplane.frames.scanner import Rule, Scanner, Violation
 
@@ -17,6 +16,11 @@ _EVERY_FRAME = bytes(256)
 class Allowance(Protocol):
     """What may pass; asked before bytes are followed, told after."""
 
+    @property
+    def closes(self) -> bool:
+        """Whether a session that exceeds it ends."""
+        ...
+
     def left(self) -> tuple[float, float]:
         """Messages and wire bytes that may pass now, infinite where they are not limited.
 
@@ -29,33 +33,19 @@ class Allowance(Protocol):
         ...
 
 
-class MeteredScanner(Scanner):
-    """A Scanner that holds back what the allowance does not cover; feed(b"") looks at that again.
+class Metering(Scanner):
+    """Makes a scanner hold back what the allowance does not cover; feed(b"") looks at that again.
 
-    A message is counted with its last fragment. Control frames pass, unless they stand behind what is held.
+    Control frames pass, unless they stand behind what is held. It has no __slots__, so that it can be put before
+    any scanner; few sessions have one.
     """
 
-    __slots__ = ("_allowance", "_at", "_bytes_left", "_messages_end", "_rest", "is_held")
+    least_message_bytes = 6
+    """No message is shorter on the wire: a masked header."""
 
-    def __init__(
-        self,
-        allowance: Allowance,
-        *,
-        masked: bool,
-        extensions: bool,
-        max_message_bytes: int,
-        max_fragments: int,
-        max_control_frames_per_second: int,
-        clock: Callable[[], float],
-    ) -> None:
-        super().__init__(
-            masked=masked,
-            extensions=extensions,
-            max_message_bytes=max_message_bytes,
-            max_fragments=max_fragments,
-            max_control_frames_per_second=max_control_frames_per_second,
-            clock=clock,
-        )
+    def __init__(self, allowance: Allowance, **rules: Any) -> None:
+        """rules: see the scanner's own."""
+        super().__init__(**rules)
         self._allowance = allowance
         self._rest = b""
         """What was read and is followed from _at on."""
@@ -89,13 +79,23 @@ class MeteredScanner(Scanner):
         self._at = 0
         self.is_held = False
 
+    @property
+    def is_careful(self) -> bool:
+        """Whether the allowance may end within what is followed now."""
+        return self._steps is _EVERY_FRAME
+
+    def is_beyond(self, data: bytes, position: int, length: int) -> bool:
+        """Whether the allowance does not cover the data frame at position; length is what its second byte says."""
+        if data[position] & 0x80 and self.messages + 1 > self._messages_end:
+            return True
+        return not self._fragments and position >= self._bytes_left
+
     def _feed_some(self) -> bytes:
         was_held, self.is_held = self.is_held, False
         messages, size = self._allowance.left()
         waiting = len(self._head) + len(self._rest) - self._at
         before = self.messages
-        # No message is shorter than its header.
-        if messages * self._overhead >= waiting and size > waiting:
+        if messages * self.least_message_bytes >= waiting and size > waiting:
             piece = self._rest[self._at :]
             self._at = len(self._rest)
             out = super().feed(piece)
@@ -117,16 +117,12 @@ class MeteredScanner(Scanner):
             self._steps = steps
 
     def _frame(self, data: bytes, position: int, length: int) -> int:
-        if self._steps is _EVERY_FRAME and self._is_beyond(data[position], position):
+        if self.is_careful and not data[position] & 0x08 and self.is_beyond(data, position, length):
             # Like a header that is not complete: it is kept, and looked at again with what follows.
             self.is_held = True
             return -1
         return super()._frame(data, position, length)
 
-    def _is_beyond(self, first: int, position: int) -> bool:
-        if first & 0x08:
-            return False
-        is_last = bool(first & 0x80)
-        if is_last and self.messages + 1 > self._messages_end:
-            return True
-        return not self._fragments and position >= self._bytes_left
+
+class MeteredScanner(Metering):
+    """A raw session's: a message is counted with its last fragment."""

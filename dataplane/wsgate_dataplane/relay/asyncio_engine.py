@@ -6,7 +6,7 @@ from collections.abc import Callable
 from wsgate_dataplane.frames.build import close_frame
 from wsgate_dataplane.protocols.mqtt.last_words import LastWords
 from wsgate_dataplane.relay.cut import cut
-from wsgate_dataplane.relay.engine import Connection, Counters, Listener, RelayLimits, SessionId
+from wsgate_dataplane.relay.engine import Connection, Counters, Listener, Meter, RelayLimits, SessionId
 from wsgate_dataplane.relay.timer import DeadlineTimer
 from wsgate_dataplane.relay.tunnel import Tunnel
 
@@ -34,11 +34,12 @@ class AsyncioEngine:
         *,
         extensions: bool,
         mqtt_level: int | None = None,
+        meter: Meter | None = None,
     ) -> SessionId:
         """See Engine.open."""
         self._ids += 1
-        ends = (client, upstream)
-        tunnel = Tunnel(self, self._ids, ends, limits, listener, extensions=extensions, mqtt_level=mqtt_level)
+        ends, kind = (client, upstream), (mqtt_level, meter)
+        tunnel = Tunnel(self, self._ids, ends, limits, listener, *kind, extensions=extensions)
         self._tunnels[tunnel.id] = tunnel
         tunnel.start(first, (client.early, upstream.early))
         return tunnel.id

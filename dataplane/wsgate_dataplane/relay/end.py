@@ -1,6 +1,7 @@
 """The connection to one peer of a session, as an asyncio protocol: what it sends goes to the other."""
 
 import asyncio
+import math
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -41,6 +42,8 @@ class End(asyncio.Protocol):
         "tunnel",
     )
     other: "End"
+    held_until: float = math.inf
+    """See MeteredEnd."""
 
     def __init__(
         self,
@@ -86,16 +89,17 @@ class End(asyncio.Protocol):
         self._forward(data)
         if self.scanner.messages - before > CROWDED_MESSAGES and self.is_readable:
             self.transport.pause_reading()
-            asyncio.get_running_loop().call_soon(self._take_turn)
-
-    def _take_turn(self) -> None:
-        if self.other.stuck_since is None and self.is_readable:
-            self.transport.resume_reading()
+            asyncio.get_running_loop().call_soon(self.resume_source)
 
     @property
     def is_readable(self) -> bool:
         """Whether the transport may be told to read or not to."""
         return self._feed is not _drop and not self.is_lost and not self.transport.is_closing()
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether its silence is its own, and not the gateway's doing: it is read from."""
+        return self.other.stuck_since is None
 
     def _forward(self, data: bytes) -> None:
         out = self._feed(data)
@@ -144,13 +148,23 @@ class End(asyncio.Protocol):
         self.stuck_since = None
         # What it sent meanwhile was not read: its silence counts from here.
         self.other.last_seen = self._clock()
-        if not self.other.is_lost and not self.other.transport.is_closing():
-            self.other.transport.resume_reading()
+        self.other.resume_source()
 
     def pause_source(self) -> None:
         """Stop reading from this peer: the other one cannot take more."""
         if self.is_readable:
             self.transport.pause_reading()
+
+    def resume_source(self) -> None:
+        """Read from this peer again, unless the other one cannot take more."""
+        if self.other.stuck_since is None and self.is_readable:
+            self.transport.resume_reading()
+
+    def release(self) -> None:
+        """The time until which something was held back is over; see MeteredEnd."""
+
+    def session_over(self) -> None:
+        """Both connections are gone."""
 
     def shut(self) -> None:
         """Send FIN behind what is buffered; TLS has no half-close, so there it is the whole close."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from wsgate_dataplane.frames.metered import Allowance
 from wsgate_dataplane.protocols.mqtt.last_words import LastWords
 
 SessionId = int
@@ -25,6 +26,7 @@ class Limit(Enum):
     MESSAGE_BYTES = "message bytes"
     CONTROL_FRAMES = "control frames"
     FRAGMENTS = "fragments"
+    RATE = "rate"
     TEXT_FRAME = "text frame"
     MQTT_MALFORMED = "malformed packet"
     MQTT_PROTOCOL = "packet out of place"
@@ -101,6 +103,25 @@ class Listener(Protocol):
         """The session is over; the id is free."""
 
 
+class Meter(Allowance, Protocol):
+    """What the client of one session may send; the relay asks, and reads slower or ends the session.
+
+    Sessions may share what they draw from. No method may raise.
+    """
+
+    def wait(self) -> float | None:
+        """The allowance is used up: the clock's time at which to ask again; None: the session is to end."""
+        ...
+
+    def settle(self) -> None:
+        """Nothing waits any more: what was set aside for it is free again."""
+        ...
+
+    def stop(self) -> None:
+        """The session is over."""
+        ...
+
+
 class Connection(NamedTuple):
     """A connected transport and the bytes that were read from it beyond the handshake."""
 
@@ -121,12 +142,14 @@ class Engine(Protocol):
         *,
         extensions: bool,
         mqtt_level: int | None = None,
+        meter: Meter | None = None,
     ) -> SessionId:
         """Write what comes first to the client (its 101) and to the upstream (whole frames), forward both sides'
         early bytes, relay from then on.
 
         extensions says whether RSV1 may be set (permessage-deflate was negotiated end to end); mqtt_level: of
-        the CONNECT that was read, whose session is followed packet by packet; None: it is no MQTT session.
+        the CONNECT that was read, whose session is followed packet by packet; None: it is no MQTT session;
+        meter: what the client may send; None: not limited.
         """
         ...
 

@@ -19,8 +19,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wsgate_dataplane.frames.build import close_frame, ping_frame
+from wsgate_dataplane.frames.metered import MeteredScanner, Metering
 from wsgate_dataplane.frames.scanner import Scanner
 from wsgate_dataplane.protocols.mqtt.last_words import LastWords
+from wsgate_dataplane.protocols.mqtt.metered import MeteredMQTTScanner
 from wsgate_dataplane.protocols.mqtt.scanner import MQTTScanner
 from wsgate_dataplane.relay.cut import cut
 from wsgate_dataplane.relay.end import End
@@ -31,11 +33,13 @@ from wsgate_dataplane.relay.engine import (
     Limit,
     LimitExceeded,
     Listener,
+    Meter,
     RelayLimits,
     Side,
     SideLost,
 )
 from wsgate_dataplane.relay.keepalive import keep_alive
+from wsgate_dataplane.relay.metered_end import MeteredEnd
 
 if TYPE_CHECKING:
     from wsgate_dataplane.relay.asyncio_engine import AsyncioEngine
@@ -89,16 +93,13 @@ class Tunnel:
         ends: tuple[Connection, Connection],
         limits: RelayLimits,
         listener: Listener,
+        mqtt_level: int | None,
+        meter: Meter | None,
         *,
         extensions: bool,
-        mqtt_level: int | None,
     ) -> None:
-        make_scanner: Callable[..., Scanner] = partial(Scanner, extensions=extensions)
-        if mqtt_level is not None:
-            make_scanner = partial(MQTTScanner, level=mqtt_level)
-
-        def end(side: Side, transport: asyncio.Transport) -> End:
-            scanner = make_scanner(
+        def end(side: Side, transport: asyncio.Transport, meter: Meter | None = None) -> End:
+            scanner = _scanners(mqtt_level, meter, extensions=extensions)(
                 masked=side is Side.CLIENT,
                 max_message_bytes=limits.max_message_bytes,
                 max_fragments=limits.max_fragments,
@@ -107,6 +108,8 @@ class Tunnel:
             )
             keep_alive(transport, limits)
             transport.set_write_buffer_limits(WRITE_BUFFER_HIGH_BYTES, WRITE_BUFFER_LOW_BYTES)
+            if meter is not None and isinstance(scanner, Metering):
+                return MeteredEnd(self, side, transport, scanner, engine.clock, meter)
             return End(self, side, transport, scanner, engine.clock)
 
         self.engine = engine
@@ -118,7 +121,7 @@ class Tunnel:
         self.first_close: End | None = None
         self.cut_at = 0.0
         self.grace_until = 0.0
-        self.client = end(Side.CLIENT, ends[0].transport)
+        self.client = end(Side.CLIENT, ends[0].transport, meter)
         self.upstream = end(Side.UPSTREAM, ends[1].transport)
         self.client.other, self.upstream.other = self.upstream, self.client
 
@@ -135,8 +138,7 @@ class Tunnel:
         for end, data in ((self.upstream, early[1]), (self.client, early[0])):
             if data:
                 end.data_received(data)
-            if not end.transport.is_closing() and end.other.stuck_since is None:
-                end.transport.resume_reading()
+            end.resume_source()
 
     def _become(self, state: State) -> None:
         assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
@@ -242,6 +244,7 @@ class Tunnel:
     def _gone(self) -> None:
         self._become(State.GONE)
         self.engine.forget(self)
+        self.client.session_over()
         first = self.first_close
         closed = Closed(
             first_close=first.side if first else None,
@@ -280,14 +283,14 @@ class Tunnel:
         elif self.state is not State.OPEN:
             due = self.cut_at
         else:
-            due = min(self._silence_due(end) for end in (self.client, self.upstream))
+            due = min(*(self._silence_due(end) for end in (self.client, self.upstream)), self.client.held_until)
             for end in (self.client, self.upstream):
                 if end.stuck_since is not None:
                     due = min(due, end.stuck_since + self.limits.write_seconds)
         self.engine.timer.set(self.id, due)
 
     def _silence_due(self, end: End) -> float:
-        if end.other.stuck_since is not None:
+        if not end.is_heard:
             return math.inf
         ping = max(end.last_seen, end.last_ping) + self.limits.ping_seconds
         return min(end.last_seen + self.limits.idle_seconds, ping)
@@ -314,12 +317,15 @@ class Tunnel:
                         cut(end.transport)
             self.reschedule()
             return
+        if now >= self.client.held_until - CLOCK_SLACK_SECONDS:
+            self.client.release()
+            if self.state is not State.OPEN:
+                return
         for end in (self.client, self.upstream):
             if self._is_stuck(end, now):
                 self.listener.limit_exceeded(LimitExceeded(Limit.WRITE, end.side, "takes no bytes"))
                 return
-            if end.other.stuck_since is not None:
-                # Its silence is the gateway's doing: it is not read from.
+            if not end.is_heard:
                 continue
             silence = now - end.last_seen + CLOCK_SLACK_SECONDS
             if silence >= self.limits.idle_seconds:
@@ -344,3 +350,12 @@ class Tunnel:
             end.stuck_since, end.stuck_bytes = now, size
             return False
         return True
+
+
+def _scanners(mqtt_level: int | None, meter: Meter | None, *, extensions: bool) -> Callable[..., Scanner]:
+    """What makes the scanner of one side."""
+    if mqtt_level is None:
+        plain = partial(Scanner, extensions=extensions)
+        return plain if meter is None else partial(MeteredScanner, meter, extensions=extensions)
+    followed = partial(MQTTScanner, level=mqtt_level)
+    return followed if meter is None else partial(MeteredMQTTScanner, meter, level=mqtt_level)

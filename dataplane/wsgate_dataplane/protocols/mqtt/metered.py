@@ -1,0 +1,47 @@
+"""The scanner of an MQTT client whose sending is metered: messages are the packets that count."""
+
+import copy
+
+from wsgate_dataplane.frames.metered import Metering
+from wsgate_dataplane.frames.scanner import Rule
+from wsgate_dataplane.protocols.mqtt.scanner import MQTTScanner
+
+_HEADER_EXTENSIONS = {126: 2, 127: 8}
+
+
+class MeteredMQTTScanner(Metering, MQTTScanner):
+    """Frames that bundle packets pass as wholes.
+
+    Where an allowance closes, a frame passes only if it covers all packets of it that are there; where it is
+    exceeded by a later read of a frame, nothing more is forwarded, and is_at_boundary stays False. Else one
+    message is enough for a frame to begin, and the others in it are a debt.
+    """
+
+    least_message_bytes = 2
+    """Of a packet's header: one frame may hold thousands."""
+
+    def is_beyond(self, data: bytes, position: int, length: int) -> bool:
+        """See Metering.is_beyond."""
+        if not self._fragments and position >= self._bytes_left:
+            return True
+        payload = position + self._overhead + _HEADER_EXTENSIONS.get(length, 0)
+        if payload > len(data):
+            return False
+        if length > 125:
+            length = int.from_bytes(data[position + 2 : payload - 4], "big")
+        held = self._packets.messages
+        count = self._count(data, payload, min(payload + length, len(data)), data[payload - 4 : payload], 0)
+        return count > held and (count if self._allowance.closes else held + 1) > self._messages_end
+
+    def _continue_frame(self, data: bytes, stop: int) -> bool:
+        if self.is_careful and self._is_payload and self._allowance.closes:
+            if self._count(data, 0, stop, self._mask, self._phase) > self._messages_end:
+                self._stop(0, Rule.RATE, "the rate limit, within a frame")
+                return False
+        return super()._continue_frame(data, stop)
+
+    def _count(self, data: bytes, start: int, stop: int, mask: bytes | None, phase: int) -> int:
+        """How many messages there would be with these payload bytes."""
+        tried = copy.copy(self._packets)
+        tried.follow(data, start, stop, mask, phase)
+        return tried.messages
