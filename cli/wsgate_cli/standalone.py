@@ -115,7 +115,7 @@ def load_settings() -> tuple[Settings, OperatorSettings]:
     if faults:
         raise SettingsError(faults)
     if settings.redis_url or settings.wsgate_revocation_redis_url:
-        detail = "REDIS_URL: not acted on by wsgate standalone, which keeps revocations in its --state-dir"
+        detail = "REDIS_URL: not acted on by wsgate standalone, which is one process and needs to share nothing"
         log.warning("setting", extra={"fields": {"detail": detail}})
     if settings.wsgate_secrets_dir:
         detail = "WSGATE_SECRETS_DIR: not acted on by wsgate standalone, which takes --secrets-dir"
@@ -133,6 +133,8 @@ def translate_options(operator_settings: OperatorSettings, settings: Settings) -
         gateway_name=operator_settings.gateway_name,
         host_ownership=operator_settings.host_ownership,
         has_environment_provider=settings.jwks_url is not None,
+        rate_limit_per_second=settings.rate_limit_per_second,
+        rate_limit_burst=settings.rate_limit_burst,
     )
 
 

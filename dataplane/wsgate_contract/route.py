@@ -237,16 +237,41 @@ class RateLimit(Value):
     """How much a client may send."""
 
     messages_per_second: int | None = Field(
-        default=None, ge=1, le=1000000, description="Sustained messages per second."
+        default=None,
+        ge=1,
+        le=1000000,
+        description="Lasting rate of messages from a client; unset: RATE_LIMIT_PER_SECOND and RATE_LIMIT_BURST.",
     )
-    burst: int | None = Field(default=None, ge=1, le=1000000, description="Messages at once.")
-    bytes_per_second: int | None = Field(default=None, ge=1, le=10**12, description="Sustained bytes per second.")
+    burst: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000000,
+        description="Messages at once after a pause; unset: one second's worth.",
+    )
+    bytes_per_second: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**12,
+        description="Lasting rate of bytes from a client, as on the wire, one second's worth at once.",
+    )
     key: Literal["Subject", "IP", "Connection"] = Field(
-        default="Subject", description="Who shares one budget; Subject falls back to IP."
+        default="Subject",
+        description="Who shares one budget on the route. A token without a subject counts by IP, and IP by "
+        "Connection where WSGATE_TRUSTED_PROXIES is unset.",
     )
     on_exceed: Literal["Throttle", "Close"] = Field(
-        default="Throttle", description="Throttle: read slower. Close: 1008 Rate limit exceeded."
+        default="Throttle", description="Throttle: the client is read slower. Close: 1008 Rate limit exceeded."
     )
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.messages_per_second is None and self.bytes_per_second is None:
+            raise PydanticCustomError(
+                "rate_missing", "nothing is limited; add messagesPerSecond or bytesPerSecond"
+            )
+        if self.burst is not None and self.messages_per_second is None:
+            raise PydanticCustomError("burst_alone", "burst needs messagesPerSecond; add it or remove burst")
+        return self
 
 
 class Limits(Value):

@@ -40,6 +40,9 @@ BASE = {"namespace": "default", "name": "chat", "prefix": "/chat"}
         {"upstream": "ws://a", "timeouts": {"connectSeconds": 61}},
         {"upstream": "ws://a", "timeouts": {"handshakeSeconds": 61}},
         {"upstream": "ws://a", "timeouts": {"writeSeconds": 61}},
+        {"upstream": "ws://a", "rateLimit": {}},
+        {"upstream": "ws://a", "rateLimit": {"onExceed": "Close"}},
+        {"upstream": "ws://a", "rateLimit": {"bytesPerSecond": 1000, "burst": 5}},
     ],
 )
 def test_a_contradiction_is_refused(change: dict[str, Any]) -> None:

@@ -71,6 +71,16 @@ _WSROUTE: Mapping[str, tuple[Rule, ...]] = {
     "auth.providers[].jwks": (
         Rule("!has(self.uri) || !has(self.inline)", "uri and inline exclude each other; keep one"),
     ),
+    "rateLimit": (
+        Rule(
+            "has(self.messagesPerSecond) || has(self.bytesPerSecond)",
+            "nothing is limited; add messagesPerSecond or bytesPerSecond",
+        ),
+        Rule(
+            "!has(self.burst) || has(self.messagesPerSecond)",
+            "burst needs messagesPerSecond; add it or remove burst",
+        ),
+    ),
     "auth.expiry": (
         Rule(
             "!has(self.mode) || self.mode != 'Session' || has(self.maxSessionSeconds)",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from wsgate_contract.route import Auth, Forward
+from wsgate_contract.route import Auth, Forward, RateLimit
 from wsgate_operator.resources.legacy import LegacyRoute
 from wsgate_operator.resources.metadata import API_VERSION, Metadata
 from wsgate_operator.resources.wsroute import WsRoute, WsRouteSpec
@@ -17,10 +17,9 @@ LEGACY_AUTH = Auth(
 )
 """Where the original finds a token; it passes the first message on."""
 
-RATE_LIMIT_WARNING = (
-    "the original gateway's rate limit of 10 messages a second, 30 at once, has no effect yet: "
-    "messages are not counted"
-)
+RATE_LIMIT_PER_SECOND = 10
+RATE_LIMIT_BURST = 30
+"""What the original lets a client send where its environment does not say it."""
 
 
 def routes_of_legacy(
@@ -34,8 +33,6 @@ def routes_of_legacy(
     if len(entries) == 1 and entries[0].prefix != ONLY_ROUTE_ALIAS:
         routes.append(_route(entries[0], ONLY_ROUTE_ALIAS, _free_name("/ws", names), options))
     warnings = {route.key: _order_warning(route, routes[:index]) for index, route in enumerate(routes)}
-    if routes:
-        warnings[routes[0].key] += (RATE_LIMIT_WARNING,)
     return tuple(routes), warnings
 
 
@@ -50,6 +47,11 @@ def _route(entry: LegacyRoute, prefix: str, name: str, options: Options) -> WsRo
             copy_sub_protocol=entry.copy_sub_protocol,
             preserve_query=entry.preserve_query,
             auth=LEGACY_AUTH,
+            rate_limit=RateLimit(
+                messages_per_second=options.rate_limit_per_second or RATE_LIMIT_PER_SECOND,
+                burst=options.rate_limit_burst or RATE_LIMIT_BURST,
+                on_exceed="Close",
+            ),
             gateway_name=options.gateway_name,
         ),
     )

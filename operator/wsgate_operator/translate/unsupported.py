@@ -32,7 +32,6 @@ REFUSED = (
         lambda spec: any(provider.introspection is not None for provider in spec.auth.providers),
         "use an issuer of JWTs and leave it out",
     ),
-    Unsupported("spec.rateLimit", lambda spec: spec.rate_limit is not None, "leave it out"),
 )
 
 

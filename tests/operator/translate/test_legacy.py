@@ -1,8 +1,10 @@
-"""The original's file is served as the original did, with one warning of what is not."""
+"""The original's file is served as the original did, with warnings of what is not."""
+
+from dataclasses import replace
 
 from tests.operator.objects import STANDALONE
 from wsgate_operator.resources.parse import parse_legacy
-from wsgate_operator.translate.legacy import RATE_LIMIT_WARNING, routes_of_legacy
+from wsgate_operator.translate.legacy import routes_of_legacy
 
 
 def entries_at(*prefixes: str) -> list[dict[str, str]]:
@@ -29,10 +31,18 @@ def test_names_come_from_the_prefixes_and_are_unique() -> None:
     assert len(long_name) <= 253
 
 
-def test_the_rate_limit_is_warned_of_once() -> None:
-    for prefixes in (("/chat",), ("/a", "/b", "/c")):
-        _, warnings = routes_of_legacy(parse_legacy(entries_at(*prefixes)), STANDALONE)
-        assert [text for texts in warnings.values() for text in texts] == [RATE_LIMIT_WARNING]
+def test_a_client_may_send_what_the_original_let_it_send_or_what_the_environment_says() -> None:
+    def limit_of(per_second: int | None, burst: int | None) -> tuple[int | None, int | None, str]:
+        options = replace(STANDALONE, rate_limit_per_second=per_second, rate_limit_burst=burst)
+        routes, warnings = routes_of_legacy(parse_legacy(entries_at("/chat")), options)
+        assert not any(warnings.values())
+        limit = routes[0].spec.rate_limit
+        assert limit is not None
+        return limit.messages_per_second, limit.burst, limit.on_exceed
+
+    assert limit_of(None, None) == (10, 30, "Close")
+    assert limit_of(100, None) == (100, 30, "Close")
+    assert limit_of(100, 5) == (100, 5, "Close")
 
 
 def test_a_prefix_that_the_original_hid_is_warned_of() -> None:

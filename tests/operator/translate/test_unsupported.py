@@ -17,7 +17,6 @@ ASKS_FOR_REFUSED = [
     {"mqtt": {"topics": {"publish": ["a/#"]}}},
     {"auth": {"replay": "OncePerToken"}},
     {"auth": auth_with(introspection={"url": "https://id/i", "credentialsRef": {"name": "s"}})},
-    {"rateLimit": {}},
 ]
 
 
