@@ -116,8 +116,7 @@ DATA_PLANE_METRICS_INTRO = """\
 The first thirteen keep the names of the original gateway. Label values come from closed sets and exist from the
 start, so that `rate()` sees the first event; but for
 `sub` and `preferred_username` of `ws_auth_success_total`, which it has where `WSGATE_METRICS_IDENTITY_LABELS_MAX`
-[asks for them](../howto/replace-the-original-gateway.md#metrics-by-user). Rate limits do not exist in this
-version: their family stays at zero."""
+[asks for them](../howto/replace-the-original-gateway.md#metrics-by-user)."""
 
 OPERATOR_METRICS_INTRO = """\
 The series of labels `task` and `content` exist from the start, the others with labels begin with their first

@@ -203,7 +203,6 @@ def test_a_setting_that_changes_nothing_yet_is_a_warning_when_set() -> None:
     environ = {
         "JWT_CACHE_STORE": "redis",
         "POSTGRES_DSN": SECRET,
-        "RATE_LIMIT_BURST": "9",
     }
     lines = Settings.load(environ).warnings(environ)
     assert {line.split(":")[0] for line in lines} == set(environ)

@@ -30,6 +30,8 @@ from wsgate_dataplane.handshake.refusing import Refuser
 from wsgate_dataplane.handshake.request import Request, WebSocketOffer, read_offer
 from wsgate_dataplane.handshake.serving import Catalogue, Serving
 from wsgate_dataplane.identity.sources import Credential, strip_query
+from wsgate_dataplane.limits.budgets import Budgets
+from wsgate_dataplane.limits.meter import SessionMeter
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.protocols.detect import Expected, in_band, protocol_of
@@ -70,6 +72,7 @@ class Handler:
         registry: Registry,
         metrics: Metrics,
         refusals: RefusalRing,
+        budgets: Budgets,
         catalogue: Callable[[], Catalogue],
         is_draining: Callable[[], bool],
     ) -> None:
@@ -83,6 +86,7 @@ class Handler:
         self._protocols = {each: metrics.protocol_connections.labels(each) for each in PROTOCOLS}
         self._refuser = Refuser(settings, loop, engine, metrics, refusals)
         self._waiting = Waiting(limits_sources=settings.wsgate_trusted_proxies is not None)
+        self._budgets = budgets
         self._catalogue = catalogue
         self._is_draining = is_draining
 
@@ -276,7 +280,14 @@ class Handler:
             session,
             extensions=upgraded.answer.extensions is not None,
             mqtt_level=attempt.mqtt.level if attempt.mqtt else None,
+            meter=self._meter(serving, session),
         )
+
+    def _meter(self, serving: Serving, session: Session) -> SessionMeter | None:
+        if serving.rates is None:
+            return None
+        identity, address = session.identity, session.arrival.address
+        return self._budgets.open(serving.rates, serving.route.key, identity.issuer, identity.subject, address)
 
 
 def _check_pending(session: Session) -> None:

@@ -8,6 +8,7 @@ from wsgate_contract.client_certificate import file_name
 from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.forward import passed_headers
 from wsgate_dataplane.identity.provider import ProviderConfig, from_contract
+from wsgate_dataplane.limits.rates import Rates, rates_of
 from wsgate_dataplane.relay.engine import RelayLimits
 from wsgate_dataplane.routing.table import RouteTable
 from wsgate_dataplane.settings import Settings
@@ -27,6 +28,8 @@ class Serving:
     route: Route
     providers: tuple[ProviderConfig, ...]
     limits: RelayLimits
+    rates: Rates | None
+    """What each client may send; None: not limited."""
     origins: tuple[str, ...]
     exact_hosts: tuple[str, ...]
     pool: Pool
@@ -160,6 +163,7 @@ def make_serving(
             write_seconds=timeouts.write_seconds or settings.ws_write_timeout_seconds,
             close_seconds=settings.ws_control_timeout_seconds,
         ),
+        rates=rates_of(route.rate_limit, settings.rate_limit_per_second, settings.rate_limit_burst),
         origins=route.origins or settings.ws_allowed_origins,
         exact_hosts=exact,
         pool=_pool(route, settings, destinations, certificate),

@@ -79,10 +79,6 @@ class Budget:
         if not self.sessions:
             self._owner.is_idle(self)
 
-    def exceeded(self) -> None:
-        """See Pool."""
-        self._owner.metrics.rate_limit_violations.inc()
-
     def paused(self) -> None:
         """See Pool."""
         self._owner.metrics.rate_limit_pauses.inc()

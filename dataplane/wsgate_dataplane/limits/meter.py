@@ -40,9 +40,6 @@ class Pool(Protocol):
     def left_by(self) -> None:
         """A session has gone."""
 
-    def exceeded(self) -> None:
-        """A session is closed."""
-
     def paused(self) -> None:
         """A client is not read for a while."""
 
@@ -108,6 +105,11 @@ class SessionMeter:
         self._is_paused = False
         self._asked_at = -inf
 
+    @property
+    def closes(self) -> bool:
+        """Whether the session ends where it exceeds the budget."""
+        return self._pool.closes
+
     def left(self) -> tuple[float, float]:
         """Messages and bytes that may pass now."""
         now = self._clock()
@@ -153,5 +155,4 @@ class SessionMeter:
             self._asked_at = now
             self._pool.ask(0.0)
             return now + ASK_SECONDS
-        self._pool.exceeded()
         return None

@@ -53,6 +53,7 @@ class Reason(StrEnum):
     FRAME_INVALID = "frame-invalid"
     CONTROL_FLOOD = "control-flood"
     FRAGMENT_FLOOD = "fragment-flood"
+    RATE_EXCEEDED = "rate-exceeded"
     FIRST_MESSAGE_LATE = "first-message-late"
     MQTT_TEXT_FRAME = "mqtt-text-frame"
     MQTT_MALFORMED = "mqtt-malformed"
@@ -272,6 +273,13 @@ OUTCOMES: dict[Reason, Outcome] = {
     ),
     Reason.FRAGMENT_FLOOD: Outcome(
         None, 1008, "too many fragments", "Send at most 1,000 fragments a message.", mqtt5=0x96
+    ),
+    Reason.RATE_EXCEEDED: Outcome(
+        None,
+        1008,
+        "Rate limit exceeded",
+        "Send less, or raise the route's rateLimit; onExceed: Throttle reads slower instead.",
+        mqtt5=0x96,
     ),
     Reason.FIRST_MESSAGE_LATE: Outcome(
         None,

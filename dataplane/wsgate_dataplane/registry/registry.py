@@ -195,6 +195,8 @@ class Registry:
         )
         if ended.reason is Reason.TOKEN_REVOKED:
             self._metrics.revocation_to_close_seconds.observe(now - session.ended_at)
+        if ended.reason is Reason.RATE_EXCEEDED:
+            self._metrics.rate_limit_violations.inc()
         if ended.reason in PROXY_ERRORS:
             self._metrics.proxy_errors.labels(session.arrival.protocol).inc()
         identity = session.identity

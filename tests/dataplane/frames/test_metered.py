@@ -19,6 +19,8 @@ HI = frame(TEXT, b"hi")
 class Purse:
     """An allowance that a test fills."""
 
+    closes = False
+
     def __init__(self, messages: float = inf, size: float = inf) -> None:
         self.messages = messages
         self.size = size

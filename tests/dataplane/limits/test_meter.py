@@ -35,7 +35,7 @@ class Budget:
         self.closes = closes
         self.is_divided = False
         self.asks: list[float] = []
-        self.touches = self.violations = self.pauses = self.gone = 0
+        self.touches = self.pauses = self.gone = 0
 
     def touch(self) -> None:
         self.touches += 1
@@ -45,9 +45,6 @@ class Budget:
 
     def left_by(self) -> None:
         self.gone += 1
-
-    def exceeded(self) -> None:
-        self.violations += 1
 
     def paused(self) -> None:
         self.pauses += 1
@@ -167,7 +164,7 @@ def test_a_session_that_exceeds_a_closing_limit_is_closed_at_once() -> None:
     meter = SessionMeter(budget, clock)
     meter.spend(10, 0)
     assert meter.wait() is None
-    assert (budget.violations, budget.pauses, budget.asks) == (1, 0, [])
+    assert (budget.pauses, budget.asks) == (0, [])
 
 
 def test_before_it_is_closed_the_other_pods_are_asked_once() -> None:

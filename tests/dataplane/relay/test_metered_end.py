@@ -82,7 +82,6 @@ async def test_not_one_message_beyond_the_burst_is_forwarded_and_the_close_stand
         assert session.events.exceeded.limit is Limit.RATE
         assert session.events.exceeded.side is Side.CLIENT
         assert (await session.end()).counters.messages_to_upstream == 5
-        assert value(metrics, "ws_rate_limit_violations_total") == 1
         assert value(metrics, "wsgate_rate_limit_pauses_total") == 0
 
 
@@ -143,7 +142,6 @@ async def test_a_throttled_client_loses_nothing_and_gets_its_rate() -> None:
         assert relay.engine.clock() - started >= 0.38
         assert session.events.events == []
         assert value(metrics, "wsgate_rate_limit_pauses_total") >= 1
-        assert value(metrics, "ws_rate_limit_violations_total") == 0
         await session.end()
 
 
@@ -324,6 +322,8 @@ async def test_a_client_that_leaves_while_it_waits_is_heard_to_the_end() -> None
 
 class Ample:
     """A meter that never says no."""
+
+    closes = False
 
     def left(self) -> tuple[float, float]:
         return inf, inf
