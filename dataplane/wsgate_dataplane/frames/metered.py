@@ -57,6 +57,14 @@ class Metering(Scanner):
     def feed(self, data: bytes) -> bytes:
         """See Scanner.feed."""
         if self._at == len(self._rest):
+            if not self._head:
+                # The common case: nothing waits, and there is enough for all of it.
+                messages, size = self._allowance.left()
+                if messages * self.least_message_bytes >= len(data) < size:
+                    before = self.messages
+                    out = super().feed(data)
+                    self._allowance.spend(self.messages - before, len(out))
+                    return out
             self._rest, self._at = data, 0
         elif data:
             self._rest, self._at = self._rest[self._at :] + data, 0

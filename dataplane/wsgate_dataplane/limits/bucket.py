@@ -15,7 +15,7 @@ class Bucket:
     whoever waits gets its turn, whoever else draws.
     """
 
-    __slots__ = ("_drawn", "_filled_at", "_flowed", "_share", "burst", "rate", "reserved", "spent", "told")
+    __slots__ = ("_drawn", "_filled_at", "_flowed", "_share", "_top", "burst", "rate", "reserved", "spent", "told")
 
     def __init__(self, rate: float, burst: float, now: float, share: float = 1.0) -> None:
         self.rate = rate
@@ -23,6 +23,8 @@ class Bucket:
         self.burst = burst
         """Of the whole budget."""
         self._share = share
+        self._top = _top(burst, share)
+        """What may be free at most."""
         self._filled_at = now
         self.spent = 0.0
         """All that has passed."""
@@ -41,9 +43,15 @@ class Bucket:
         return self._share
 
     def free(self, now: float) -> float:
-        """What nobody has drawn; negative: a debt."""
-        self._fill(now)
-        return self._flowed - self._drawn
+        """What nobody has drawn; negative: a debt. Each read of a session with a limit asks for it."""
+        if now > self._filled_at:
+            self._flowed += (now - self._filled_at) * self.rate * self._share
+            self._filled_at = now
+        free = self._flowed - self._drawn
+        if free > self._top:
+            free = self._top
+            self._flowed = self._drawn + free
+        return free
 
     def spend(self, amount: float) -> None:
         """So much passes."""
@@ -68,7 +76,7 @@ class Bucket:
 
     def seconds_to(self, place: float, now: float) -> float:
         """How long until a reservation is ripe; 0: it is."""
-        self._fill(now)
+        self.free(now)
         missing = place - self._flowed
         return missing / (self.rate * self._share) if missing > ROUNDING else 0.0
 
@@ -78,9 +86,9 @@ class Bucket:
 
     def set_share(self, share: float, now: float) -> None:
         """Have another part of the budget from now on; tokens that this is too small for are lost."""
-        self._fill(now)
-        self._share = share
-        self._fill(now)
+        self.free(now)
+        self._share, self._top = share, _top(self.burst, share)
+        self.free(now)
 
     def set_level(self, share: float, level: float, then: float) -> None:
         """The budget held so many tokens, of which this bucket has its share, when it told of what it spent."""
@@ -91,15 +99,9 @@ class Bucket:
             self._flowed = min(self._flowed, self._drawn + free)
         else:
             self._flowed, self._filled_at = self._drawn + free, then
-        self._share = share
+        self._share, self._top = share, _top(self.burst, share)
 
-    @property
-    def _top(self) -> float:
-        # Less than one message would let none pass.
-        return max(1.0, self.burst * self._share)
 
-    def _fill(self, now: float) -> None:
-        if now > self._filled_at:
-            self._flowed += (now - self._filled_at) * self.rate * self._share
-            self._filled_at = now
-        self._flowed = min(self._flowed, self._drawn + self._top)
+def _top(burst: float, share: float) -> float:
+    # Less than one message would let none pass.
+    return max(1.0, burst * share)

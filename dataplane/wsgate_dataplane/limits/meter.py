@@ -58,7 +58,9 @@ class Claim:
 
     def left(self, now: float) -> float:
         """What may pass now."""
-        free = max(0.0, self._bucket.free(now))
+        free = self._bucket.free(now)
+        if free < 0.0:
+            free = 0.0
         if self._reserved and not self._bucket.seconds_to(self._place, now):
             return free + self._reserved
         return free
