@@ -241,10 +241,9 @@ async def test_a_subject_has_about_one_budget_on_two_gateways(tmp_path: Path, se
 
 
 @on_both_loops
-async def test_without_redis_each_gateway_has_the_limit_divided_by_their_number(
+async def test_defect_7_without_redis_each_gateway_has_the_limit_divided_by_their_number(
     tmp_path: Path, server: ValkeyServer
 ) -> None:
-    """Defect 7 of the original gateway: its Redis limiter fails open."""
     rate = {"messagesPerSecond": 1, "burst": 20, "onExceed": "Close"}
     async with gateways(tmp_path, server, rate) as (first, second):
         server.kill()

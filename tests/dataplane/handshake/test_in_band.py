@@ -44,8 +44,8 @@ def test_behind_a_proxy_only_the_whole_is_bounded() -> None:
 
 
 def test_every_fault_of_a_first_message_has_a_reason_that_is_counted_and_a_close() -> None:
-    packets = {Rule.MQTT_MALFORMED, Rule.MQTT_PROTOCOL}
-    assert set(FRAME_REASONS) == set(Rule) - packets
+    later = {Rule.MQTT_MALFORMED, Rule.MQTT_PROTOCOL, Rule.RATE}
+    assert set(FRAME_REASONS) == set(Rule) - later
     for reason in (*FRAME_REASONS.values(), *MQTT_REASONS.values(), Reason.FIRST_MESSAGE_LATE):
         assert reason in REFUSAL_REASONS
         assert OUTCOMES[reason].close is not None

@@ -43,8 +43,7 @@ def test_the_sessions_of_a_subject_share_a_budget_whatever_their_addresses() -> 
     assert share(house.open(address="192.0.2.1"), house.open(address="192.0.2.2"))
 
 
-def test_one_rate_bucket_for_all_clients_in_memory_mode_is_gone() -> None:
-    """Defect 7 of the original gateway, first half."""
+def test_defect_7_there_is_no_one_rate_bucket_for_all_clients() -> None:
     house = House()
     alice = house.open()
     for other in (

@@ -150,8 +150,7 @@ async def test_a_long_throttled_run_over_two_pods_keeps_the_rate(server: ValkeyS
 
 
 @on_both_loops
-async def test_a_redis_limiter_that_fails_open_is_gone(server: ValkeyServer) -> None:
-    """Defect 7 of the original gateway, second half: without Redis each pod has limit / pods."""
+async def test_defect_7_without_redis_the_limiter_does_not_fail_open(server: ValkeyServer) -> None:
     async with running(server.url, "a", "b") as (first, second):
         meters = [pod.open() for pod in (first, second)]
         for meter in meters:
