@@ -109,6 +109,8 @@ class Budgets:
         self._touched: list[Budget] = []
         self.on_ask: Callable[[], None] | None = None
         """Called where the part of a budget here is too small; None: budgets are not shared."""
+        self.is_used = True
+        """Whether there is a route with a rate limit; where there is none, pods have nothing to share."""
         self.share = 1.0
         """Of a budget of which the other pods' parts are not known."""
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from wsgate_dataplane.limits.bucket import Bucket
 from wsgate_dataplane.limits.budgets import Budget, Budgets, shared_name
 from wsgate_dataplane.settings import SettingsError
-from wsgate_dataplane.stores.fault import Outage, RedisFault
+from wsgate_dataplane.stores.fault import Cause, Outage, RedisFault
 from wsgate_dataplane.telemetry.metrics import Metrics
 
 RENEW_SECONDS = 1.0
@@ -127,7 +127,7 @@ class Sharing:
         self._give_up_old()
         now, touched = self._clock(), self._budgets.take_touched()
         seconds = now - self._called_at
-        if not touched and seconds < PRESENCE_SECONDS:
+        if not touched and (seconds < PRESENCE_SECONDS or not self._budgets.is_used):
             return True
         asked = [
             (budget, bucket, _ask(budget, bucket, seconds)) for budget in touched for bucket in budget.buckets
@@ -139,13 +139,20 @@ class Sharing:
             for start in range(0, max(1, len(asked)), PAGE):
                 await self._share(asked[start : start + PAGE])
         except RedisFault as fault:
-            self._metrics.rate_limit_redis_faults.labels(fault.cause).inc()
-            self._metrics.rate_limit_pods.set(0)
-            self._outage.goes_on(fault)
-            return False
+            return self._failed(fault)
+        except Exception as error:  # noqa: BLE001  # whatever is wrong here, each pod goes on with an equal part
+            unexpected = RedisFault(Cause.UNEXPECTED, type(error).__name__)
+            unexpected.__cause__ = error
+            return self._failed(unexpected)
         self._called_at = now
         self._outage.is_over()
         return True
+
+    def _failed(self, fault: RedisFault) -> bool:
+        self._metrics.rate_limit_redis_faults.labels(fault.cause).inc()
+        self._metrics.rate_limit_pods.set(0)
+        self._outage.goes_on(fault)
+        return False
 
     async def _share(self, page: Sequence[tuple[Budget, Bucket, Ask]]) -> None:
         then, spent = self._clock(), [bucket.told + ask.used for _, bucket, ask in page]

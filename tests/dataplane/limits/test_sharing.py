@@ -11,7 +11,7 @@ import pytest
 from tests.support.loops import eventually, on_both_loops
 from tests.support.valkey import ValkeyServer, valkey
 from wsgate_dataplane.limits import sharing
-from wsgate_dataplane.limits.budgets import Budgets
+from wsgate_dataplane.limits.budgets import Budget, Budgets
 from wsgate_dataplane.limits.meter import SessionMeter
 from wsgate_dataplane.limits.rates import Rate, Rates
 from wsgate_dataplane.limits.sharing import Answer, Ask, Grant, Sharing, connect
@@ -185,9 +185,12 @@ class Scripted:
 
     def __init__(self) -> None:
         self.calls: list[Sequence[Ask]] = []
+        self.defect: Exception | None = None
 
     async def share(self, asks: Sequence[Ask]) -> Answer:
         self.calls.append(asks)
+        if self.defect is not None:
+            raise self.defect
         return Answer(4, [Grant(0.25, 30)] * len(asks))
 
     async def close(self) -> None: ...
@@ -245,6 +248,34 @@ async def test_a_new_budget_begins_with_an_equal_part_and_asks_when_it_is_too_sm
         await eventually(lambda: len([call for call in store.calls if call]) > before)
         # The one that is too small wants all there is.
         assert next(call for call in reversed(store.calls) if call)[0].wanted == 10
+
+
+@on_both_loops
+async def test_a_defect_is_told_and_ends_nothing() -> None:
+    async with scripted() as (pod, store):
+        store.defect = KeyError("a defect")
+        await eventually(lambda: pod.value("wsgate_rate_limit_redis_faults_total", cause="unexpected") >= 1)
+        assert await spend(pod.open()) in (7, 8)
+        store.defect = None
+        await eventually(lambda: pod.pods == 4)
+
+
+@on_both_loops
+async def test_where_no_route_has_a_limit_redis_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted() as (pod, store):
+        looks, look = [0], pod.budgets.take_touched
+
+        def counted() -> list[Budget]:
+            looks[0] += 1
+            return look()
+
+        monkeypatch.setattr(pod.budgets, "take_touched", counted)
+        pod.budgets.is_used = False
+        before = len(store.calls)
+        await eventually(lambda: looks[0] >= 4)
+        assert len(store.calls) <= before + 1
+        pod.budgets.is_used = True
+        await eventually(lambda: len(store.calls) > before + 1)
 
 
 def test_a_missing_package_is_told_with_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
