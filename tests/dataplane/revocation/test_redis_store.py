@@ -1,7 +1,6 @@
 """Each command does what it says on a real Redis, and each fault comes in our own words."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager

@@ -1,6 +1,7 @@
 """A client that is bounded in time, speaks TLS, and whose faults come in our own words."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.loops import on_both_loops
 from tests.support.valkey import ValkeyServer, valkey
 from wsgate_dataplane.stores.fault import Cause, RedisFault
-from wsgate_dataplane.stores.redis_client import Client, bounded, fault_of, make_client
+from wsgate_dataplane.stores.redis_client import KEEPALIVE, Client, bounded, fault_of, make_client
 
 
 @pytest.fixture
@@ -60,6 +61,18 @@ async def test_what_takes_too_long_is_a_fault(server: ValkeyServer) -> None:
         finally:
             server.thaw()
     assert caught.value.cause is Cause.TIMED_OUT
+
+
+@on_both_loops
+async def test_the_kernel_is_told_to_notice_a_cut_link(server: ValkeyServer) -> None:
+    async with client_of(server.url) as client:
+        await ping(client)
+        (connection,) = client.connection_pool._available_connections
+        assert connection._writer is not None
+        found = connection._writer.get_extra_info("socket")
+        assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        for option, value in KEEPALIVE.items():
+            assert found.getsockopt(socket.IPPROTO_TCP, option) == value
 
 
 @on_both_loops
