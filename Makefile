@@ -53,6 +53,7 @@ fuzz: $(VENV)/.setup-dev ## Fuzz frame scanner and MQTT, guided by coverage, for
 
 bench: $(VENV)/.setup-dev ## Compare wsgate with other proxies on this machine
 	PYTHONPATH=benchmarks $(BIN)/python -m wsgate_bench
+	PYTHONPATH=benchmarks:. $(BIN)/python -m wsgate_bench.token_cache
 	bash e2e/toolchain/build.sh
 	PYTHONPATH=benchmarks:. $(BIN)/python -m wsgate_bench.cluster
 

@@ -19,7 +19,7 @@ from wsgate_cli.migration.objects import route_document
 from wsgate_contract.rendered import Content
 from wsgate_contract.route import PREFIX_PATTERN, UPSTREAM_PATTERN, TokenSource
 from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
-from wsgate_dataplane.settings import NOT_ACTED_ON, Settings
+from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.telemetry.metrics import AUTH_REASONS, IN_BAND_REASONS, Metrics
 from wsgate_operator.resources.crd import CHART_FILES
 from wsgate_operator.resources.legacy import LegacyRoute
@@ -235,8 +235,6 @@ def meaning(settings: type[BaseSettings], name: str, field: FieldInfo) -> str:
     text = field.description or ""
     if SecretStr in get_args(field.annotation):
         text = text.replace("Secret.", "*Secret.*")
-    if settings is Settings and name in NOT_ACTED_ON:
-        text += f" *Not acted on yet: {NOT_ACTED_ON[name]}.*"
     return text
 
 

@@ -114,7 +114,8 @@ def load_settings() -> tuple[Settings, OperatorSettings]:
             faults.append(f"{name}: {each['msg'].lower()}, found {found!r}")
     if faults:
         raise SettingsError(faults)
-    if settings.redis_url or settings.wsgate_revocation_redis_url:
+    is_for_cache = settings.jwt_cache_store == "redis"
+    if settings.wsgate_revocation_redis_url or (settings.redis_url and not is_for_cache):
         detail = "REDIS_URL: not acted on by wsgate standalone, which is one process and needs to share nothing"
         log.warning("setting", extra={"fields": {"detail": detail}})
     if settings.wsgate_secrets_dir:

@@ -186,8 +186,11 @@ class World:
         return self.logged("session ended")
 
     @asynccontextmanager
-    async def running(self, state: Path | None = None) -> AsyncIterator[Self]:
-        """Start both components and wait until they are ready; drain at the end. state: of the admin API."""
+    async def running(self, state: Path | None = None, *, uses_redis: bool = True) -> AsyncIterator[Self]:
+        """Start both components and wait until they are ready; drain at the end.
+
+        state: of the admin API; uses_redis: whether revocations come by Redis where the settings name one.
+        """
         ready = asyncio.Event()
         settings = with_secrets_of(self._rendered, self.settings)
         renderer = make_renderer(self.config, self._rendered, OperatorSettings(), settings, self.secrets)
@@ -199,7 +202,8 @@ class World:
             journal = RevocationJournal.open(state or self.folder.with_name("world-state"), time.time)
             self._stack.callback(journal.close)
             async with self._stack, asyncio.TaskGroup() as tasks:
-                plane = DataPlane(settings, self._rendered / "routes.yaml", LOOPBACK, LOOPBACK, journal)
+                files = self._rendered / "routes.yaml"
+                plane = DataPlane(settings, files, LOOPBACK, LOOPBACK, journal, uses_redis=uses_redis)
                 self._plane = plane
                 tasks.create_task(plane.run((renderer.run,), ready.set))
                 async with asyncio.timeout(DEADLINE_SECONDS):

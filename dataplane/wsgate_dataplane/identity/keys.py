@@ -1,5 +1,7 @@
 """A provider's keys: which of a JSON Web Key Set (RFC 7517) may verify what."""
 
+import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -24,6 +26,11 @@ RSA_EXPONENT_MAX = 2**32
 KEYS_MAX = 64
 KID_LENGTH_MAX = 256
 
+THUMBPRINT_MEMBERS: Mapping[str, tuple[str, ...]] = {
+    "RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"),
+}  # fmt: skip
+"""RFC 7638 3.2; RFC 8037 2."""
+
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]{1,4096}")
 
 
@@ -42,6 +49,8 @@ class Key:
     kid: str | None
     verifiers: Mapping[Algorithm, Verifier] = field(repr=False)
     """By the algorithms that kty, crv, alg, use and key_ops leave open."""
+    thumbprint: str
+    """SHA-256 of the key itself (RFC 7638 3), in hex: another key under the same kid has another."""
 
     def verify(self, algorithm: Algorithm, signing_input: bytes, signature_bytes: bytes) -> bool:
         """Never raises."""
@@ -112,7 +121,7 @@ def _key(jwk: object) -> Key:
         verifiers = {name: verifier for name, verifier in verifiers.items() if name == alg}
     if not verifiers:
         raise _OddKey("alg does not fit the key or is not supported")
-    return Key(kid, verifiers)
+    return Key(kid, verifiers, _thumbprint(jwk))
 
 
 def _verifiers(jwk: Mapping[str, Any]) -> Mapping[Algorithm, Verifier]:
@@ -138,6 +147,11 @@ def _verifiers(jwk: Mapping[str, Any]) -> Mapping[Algorithm, Verifier]:
             raise _OddKey("symmetric key")
         case _:
             raise _OddKey("kty not supported")
+
+
+def _thumbprint(jwk: Mapping[str, Any]) -> str:
+    members = {name: jwk[name] for name in THUMBPRINT_MEMBERS[jwk["kty"]]}
+    return hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _text(jwk: Mapping[str, Any], name: str) -> str:

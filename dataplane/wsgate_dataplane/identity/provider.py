@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from wsgate_contract.route import Algorithm, Provider
 from wsgate_dataplane.admission.wording import expected, shown
+from wsgate_dataplane.identity.cache import TokenCache, proof_of
 from wsgate_dataplane.identity.compact import UnverifiedToken
 from wsgate_dataplane.identity.jwks import (
     Clock,
@@ -21,7 +22,7 @@ from wsgate_dataplane.identity.jwks import (
     SessionFactory,
     make_session,
 )
-from wsgate_dataplane.identity.keys import KID_LENGTH_MAX
+from wsgate_dataplane.identity.keys import KID_LENGTH_MAX, Key
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 
@@ -88,6 +89,7 @@ class Providers:
     """The key sources of all providers in use; they outlive reloads of the routes.
 
     reach_of says where keys are fetched for a Restricted route of a namespace, or for any other route (None).
+    cache remembers verified signatures; None: each is verified anew.
     """
 
     def __init__(
@@ -96,20 +98,21 @@ class Providers:
         clock: Clock = time.monotonic,
         session_factory: SessionFactory = make_session,
         reach_of: Callable[[str | None], Reach | None] = _anywhere,
+        cache: TokenCache | None = None,
     ) -> None:
         self._ttl_seconds = ttl_seconds
         self._clock = clock
         self._session_factory = session_factory
         self._reach_of = reach_of
+        self._cache = cache
         self._sources: dict[str, KeySource] = {}
 
     async def verify(self, token: UnverifiedToken, candidates: Sequence[ProviderConfig]) -> ProviderConfig:
         """The first provider of the token's iss whose key signed it.
 
-        Nothing is remembered of a token: a verdict looked up by what it says of itself would pass a
-        forged one. Claims beyond iss and typ are not checked here. Raises Refused of the first
-        provider that was asked: TOKEN_MALFORMED, TOKEN_TYPE, TOKEN_ISSUER, TOKEN_ALGORITHM,
-        TOKEN_KEY_UNKNOWN, KEYS_UNAVAILABLE, TOKEN_SIGNATURE.
+        Claims beyond iss and typ are not checked here. Raises Refused of the first provider that was
+        asked: TOKEN_MALFORMED, TOKEN_TYPE, TOKEN_ISSUER, TOKEN_ALGORITHM, TOKEN_KEY_UNKNOWN,
+        KEYS_UNAVAILABLE, TOKEN_SIGNATURE.
         """
         kid, algorithm = read_header(token)
         check_is_access_token(token)
@@ -142,8 +145,21 @@ class Providers:
             raise Refused(Reason.TOKEN_ALGORITHM, expected(f"alg, one of {list(provider.algorithms)}", alg))
         algorithm = cast(Algorithm, alg)
         key = await self._source(provider).get(kid, algorithm)
-        if not key.verify(algorithm, token.signing_input, token.signature):
+        if not await self._is_signed(provider, token, key, algorithm):
             raise Refused(Reason.TOKEN_SIGNATURE, f"expected a signature by kid {shown(key.kid)}")
+
+    async def _is_signed(
+        self, provider: ProviderConfig, token: UnverifiedToken, key: Key, algorithm: Algorithm
+    ) -> bool:
+        if self._cache is None:
+            return key.verify(algorithm, token.signing_input, token.signature)
+        proof = proof_of(provider.provider_id, key.thumbprint, token)
+        if await self._cache.holds(proof):
+            return True
+        is_signed = key.verify(algorithm, token.signing_input, token.signature)
+        if is_signed:
+            self._cache.keep(proof, token.payload.get("exp"))
+        return is_signed
 
     def _source(self, provider: ProviderConfig) -> KeySource:
         source = self._sources.get(provider.provider_id)

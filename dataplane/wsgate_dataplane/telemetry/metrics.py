@@ -42,6 +42,7 @@ REDIS_CAUSES = (
 )
 
 ProxyHeaderCause = Literal["malformed", "untrusted"]
+CACHE_FINDINGS = ("memory", "shared", "miss", "unanswered", "rejected")
 
 IN_BAND_REASONS = (
     Reason.MESSAGE_TOO_BIG,
@@ -91,6 +92,7 @@ class Metrics:
         self._declare_config()
         self._declare_revocation()
         self._declare_rate_limits()
+        self._declare_token_cache()
 
     def refused(self, reason: Reason) -> None:
         """Count one request without a session, and as a failed authentication where the token was at fault."""
@@ -239,6 +241,24 @@ class Metrics:
         self.rate_limit_pods.set(nan)
         self.rate_limit_redis_faults = self._counter(
             "wsgate_rate_limit_redis_faults", "Calls for parts of rate limits that failed.", cause=REDIS_CAUSES
+        )
+
+    def _declare_token_cache(self) -> None:
+        self.token_cache_lookups = self._counter(
+            "wsgate_token_cache_lookups",
+            "Tokens looked up; all but memory and shared were verified.",
+            finding=CACHE_FINDINGS,
+        )
+        self.token_cache_entries = self._gauge(
+            "wsgate_token_cache_entries", "Verified signatures remembered by this process."
+        )
+        self.token_cache_store_up = self._gauge(
+            "wsgate_token_cache_store_up",
+            "1 while the shared token cache answers, 0 while it does not or lacks a setting; NaN: not asked for.",
+        )
+        self.token_cache_store_up.set(nan)
+        self.token_cache_store_faults = self._counter(
+            "wsgate_token_cache_store_faults", "Times that the shared token cache failed and was left alone."
         )
 
     def _channel_gauges(self) -> Iterator[Gauge]:

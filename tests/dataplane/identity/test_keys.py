@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc.jwk import import_key
 
 from tests.support.tokens import Issuer, base64url, number
 from wsgate_contract.route import Algorithm
@@ -132,6 +133,27 @@ def test_a_leading_zero_octet_changes_nothing() -> None:
     assert isinstance(numbers, rsa.RSAPublicKey)
     modulus = numbers.public_numbers().n
     assert fits(RSA.jwk(n=number(modulus, 257))) == ["RS256"]
+
+
+def test_the_thumbprint_is_that_of_the_example_in_rfc_7638() -> None:
+    modulus = (
+        "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3"
+        "oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdA"
+        "ZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-"
+        "kEgU8awapJzKnqDKgw"
+    )
+    (key,) = read({"kty": "RSA", "n": modulus, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29"}).keys
+    assert base64url(bytes.fromhex(key.thumbprint)) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+
+
+@pytest.mark.parametrize("issuer", [RSA, EC, ED])
+def test_the_thumbprint_is_of_the_key_alone_and_as_joserfc_has_it(issuer: Issuer) -> None:
+    jwk = issuer.jwk()
+    (key,) = read(jwk).keys
+    (same,) = read({**jwk, "kid": "other", "x5t": "x"}).keys
+    assert base64url(bytes.fromhex(key.thumbprint)) == import_key(jwk).thumbprint()
+    assert same.thumbprint == key.thumbprint
+    assert len({read(each.jwk()).keys[0].thumbprint for each in (RSA, EC, ED, Issuer(kid="key-2"))}) == 4
 
 
 JSON = (

@@ -5,11 +5,12 @@ from math import isnan
 
 import pytest
 
+from wsgate_dataplane.identity.stores.shared import Finding
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.revocation import view
 from wsgate_dataplane.stores.fault import Cause
 from wsgate_dataplane.telemetry.identity_labels import IdentityLabels
-from wsgate_dataplane.telemetry.metrics import CHANNELS, REDIS_CAUSES, Metrics
+from wsgate_dataplane.telemetry.metrics import CACHE_FINDINGS, CHANNELS, REDIS_CAUSES, Metrics
 
 ORIGINAL = {
     "ws_connections_total": set[str](),
@@ -48,6 +49,10 @@ NEW = {
     "wsgate_rate_limit_pauses_total",
     "wsgate_rate_limit_pods",
     "wsgate_rate_limit_redis_faults_total",
+    "wsgate_token_cache_entries",
+    "wsgate_token_cache_lookups_total",
+    "wsgate_token_cache_store_faults_total",
+    "wsgate_token_cache_store_up",
 }
 
 
@@ -140,6 +145,7 @@ def test_an_applied_version_and_its_time_are_shown() -> None:
 def test_the_labels_are_the_channels_and_causes_that_there_are() -> None:
     assert set(CHANNELS) == set(view.CHANNELS)
     assert set(REDIS_CAUSES) == {cause.value for cause in Cause} - {Cause.INBOX_FULL, Cause.OPERATOR_AWAY}
+    assert set(CACHE_FINDINGS) == set(Finding)
 
 
 def test_a_channel_that_is_not_in_use_is_not_a_number_and_fires_no_alert() -> None:
@@ -162,4 +168,4 @@ def test_defect_16_no_label_holds_what_a_client_chooses() -> None:
     labels = {
         label for family in Metrics().registry.collect() for sample in family.samples for label in sample.labels
     }
-    assert labels == {"reason", "protocol", "direction", "content", "le", "channel", "cause"}
+    assert labels == {"reason", "protocol", "direction", "content", "le", "channel", "cause", "finding"}

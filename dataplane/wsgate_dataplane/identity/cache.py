@@ -1,0 +1,75 @@
+"""Which signatures were verified before: never who a token says that it is.
+
+The proof that is kept is a fact: this provider's key has made this signature of this text. It is asked for
+when the provider and the key are known, so that it spares the cryptography and no other check. A key that left
+its provider's set is not found, and its proofs with it; a token that differs in one bit has none.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from wsgate_dataplane.identity.compact import UnverifiedToken
+from wsgate_dataplane.identity.stores.memory import MemoryStore
+from wsgate_dataplane.identity.stores.shared import Finding, SharedStore
+from wsgate_dataplane.telemetry.metrics import Metrics
+
+KEPT_SECONDS_MAX = 86_400
+"""Longest time that a proof is kept; else it goes with the token's exp."""
+
+_CONTEXT = b"wsgate token proof 1\0"
+_HITS = frozenset({Finding.MEMORY, Finding.SHARED})
+
+
+def proof_of(provider_id: str, thumbprint: str, token: UnverifiedToken) -> bytes:
+    """SHA-256 that names one proof; the signature is in it, since one text has several that are good."""
+    # All but the signature are of fixed length, so that no two proofs have the same text.
+    names = f"{provider_id}.{thumbprint}.{token.sha256}."
+    return hashlib.sha256(_CONTEXT + names.encode() + token.signature).digest()
+
+
+class TokenCache:
+    """Asks this process first, and then the store that pods share, where there is one."""
+
+    def __init__(
+        self,
+        memory: MemoryStore,
+        shared: SharedStore | None,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._memory = memory
+        self._shared = shared
+        self._clock = clock
+        self._counters = {finding: metrics.token_cache_lookups.labels(finding) for finding in Finding}
+        metrics.token_cache_entries.set_function(lambda: len(memory))
+
+    @property
+    def tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        """What must run beside the handshakes."""
+        return () if self._shared is None else (self._shared.run,)
+
+    async def holds(self, proof: bytes) -> bool:
+        """Whether it is known; False as well for every trouble that a store may make. Never raises."""
+        now = self._clock()
+        finding = Finding.MISS
+        if self._memory.holds(proof, now):
+            finding = Finding.MEMORY
+        elif self._shared is not None:
+            finding, expires_at = await self._shared.ask(proof, now)
+            if finding is Finding.SHARED:
+                self._memory.keep(proof, expires_at)
+        self._counters[finding].inc()
+        return finding in _HITS
+
+    def keep(self, proof: bytes, expires_at: object) -> None:
+        """Remember what was verified until the token's exp, which nobody has checked yet."""
+        now = int(self._clock())
+        # What the check of the claims will refuse needs no room. bool is an int.
+        if type(expires_at) is not int or expires_at <= now:
+            return
+        until = min(expires_at, now + KEPT_SECONDS_MAX)
+        self._memory.keep(proof, until)
+        if self._shared is not None:
+            self._shared.tell(proof, until)

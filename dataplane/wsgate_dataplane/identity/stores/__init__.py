@@ -1,0 +1,1 @@
+"""Where verified signatures are remembered: this process, and stores that pods share."""
