@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.valkey import valkey
+
 DEADLINE_SECONDS = 20
+IDP = {"JWKS_URL": "http://127.0.0.1:1/certs"}
+CACHE = {"JWT_CACHE_STORE": "redis", "WSGATE_CACHE_KEY": "k" * 32}
 LEGACY = "- prefix: /livekit\n  upstream: ws://127.0.0.1:1/signal\n"
 
 
@@ -85,6 +89,12 @@ def test_the_originals_routes_file_is_served_unchanged_and_at_ws_too(tmp_path: P
         ("kind: WsRoute\nmetadata: {name: a}\n", {}, "apiVersion"),
         (LEGACY, {}, "JWKS_URL"),
         ("- prefix: livekit\n  upstream: ws://x\n", {"JWKS_URL": "http://x/y"}, 'begin it with "/"'),
+        (LEGACY, {**IDP, **CACHE, "REDIS_URL": "http://:s3cret@x"}, "REDIS_URL: expected redis://"),
+        (
+            LEGACY,
+            {**IDP, **CACHE, "JWT_CACHE_STORE": "postgres", "POSTGRES_DSN": "host=x"},
+            "POSTGRES_DSN: expected",
+        ),
         (LEGACY, {"JWKS_URL": "ftp://x", "WS_IDLE_TIMEOUT_SECONDS": "soon"}, "WS_IDLE_TIMEOUT_SECONDS"),
     ],
 )
@@ -98,7 +108,7 @@ def test_what_cannot_be_used_stops_the_start_and_is_named(
     )
     assert found.returncode == 2
     assert told in found.stderr
-    assert "Traceback" not in found.stderr
+    assert "Traceback" not in found.stderr and "s3cret" not in found.stderr
 
 
 def test_a_port_in_use_is_a_clear_error(tmp_path: Path) -> None:
@@ -118,12 +128,34 @@ def test_a_port_in_use_is_a_clear_error(tmp_path: Path) -> None:
     assert "Traceback" not in found.stderr
 
 
-def test_neither_kopf_nor_kubernetes_nor_redis_is_imported() -> None:
+def test_neither_kopf_nor_kubernetes_nor_a_driver_is_imported() -> None:
     program = (
-        "import sys, wsgate_cli.__main__; print([m for m in ('kopf', 'kubernetes', 'redis') if m in sys.modules])"
+        "import sys, wsgate_cli.__main__; print({'asyncpg', 'kopf', 'kubernetes', 'redis'} & sys.modules.keys())"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    assert found.stdout.strip() == "set()"
+
+
+def test_tokens_are_shared_by_the_redis_that_is_named_for_it_and_revocations_are_not(tmp_path: Path) -> None:
+    routes, log = tmp_path / "routes.yaml", tmp_path / "log"
+    routes.write_text(LEGACY)
+    with (
+        valkey(tmp_path) as server,
+        running(routes, log, **IDP, **CACHE, REDIS_URL=server.url) as (_, _, admin_port),
+    ):
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while b"wsgate_token_cache_store_up 1.0" not in metrics(admin_port):
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        with server.client() as client:
+            assert client.keys() == ["jwt_cached_token_probe"]
+    assert "not acted on" not in log.read_text()
+
+
+def metrics(port: int) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
+        text: bytes = page.read()
+        return text
 
 
 def test_the_renderers_own_process_is_never_fenced(tmp_path: Path) -> None:
@@ -134,9 +166,7 @@ def test_the_renderers_own_process_is_never_fenced(tmp_path: Path) -> None:
     with running(routes, log, **environ) as (process, _, admin_port):
         deadline = time.monotonic() + 3
         while time.monotonic() < deadline:
-            page = urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/metrics", timeout=5)
-            with page:
-                assert b"wsgate_revocation_fenced 0.0" in page.read()
+            assert b"wsgate_revocation_fenced 0.0" in metrics(admin_port)
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE_SECONDS) == 0

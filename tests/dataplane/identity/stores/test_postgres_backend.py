@@ -1,9 +1,11 @@
 """The few statements on a real PostgreSQL, with tables made, rows swept and other pods at the same work."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -15,6 +17,7 @@ from wsgate_dataplane.identity.stores.postgres_backend import TABLE, PostgresBac
 from wsgate_dataplane.identity.stores.seal import VALUE_BYTES
 from wsgate_dataplane.identity.stores.shared import Entry, StoreFault
 
+PAGE = (Path(__file__).parents[4] / "docs/howto/choose-a-token-cache.md").read_text(encoding="utf-8")
 LATER = int(time.time()) + 3600
 PAST = int(time.time()) - 10
 
@@ -117,15 +120,17 @@ async def test_of_a_huge_value_no_more_is_read_than_a_good_one_has_and_a_byte(se
 
 
 @on_both_loops
-async def test_a_role_that_may_only_use_the_table_needs_no_right_to_create_it(server: PostgresServer) -> None:
+async def test_a_role_that_may_only_use_the_table_of_the_page_needs_no_right_to_create_it(
+    server: PostgresServer,
+) -> None:
+    (statements,) = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
     async with emptied(server) as connection:
         await connection.execute("DROP ROLE IF EXISTS pods")
         await connection.execute("CREATE ROLE pods LOGIN")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             async with backend_of(server, "pods"):
                 pass
-        async with backend_of(server):
-            pass
+        await connection.execute(statements)
         await connection.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {TABLE} TO pods")
         async with backend_of(server, "pods") as backend:
             await backend.write([Entry("a", b"x", LATER), Entry("b", b"x", PAST)])
