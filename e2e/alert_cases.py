@@ -148,4 +148,11 @@ CASES = (
         4 * MINUTE,
         6 * MINUTE,
     ),
+    Case("WsgateTokenCacheAway", _pod("wsgate_token_cache_store_up", "", "1x3 0x400"), 4 * MINUTE, 6 * MINUTE),
+    Case(
+        "WsgateTokenCacheRejected",
+        _pod("wsgate_token_cache_lookups_total", 'finding="rejected"', SOON),
+        10,
+        MINUTE,
+    ),
 )
