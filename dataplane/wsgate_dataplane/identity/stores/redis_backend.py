@@ -10,6 +10,7 @@ from wsgate_dataplane.identity.stores.seal import VALUE_BYTES
 from wsgate_dataplane.identity.stores.shared import Entry
 from wsgate_dataplane.stores.redis_client import make_client
 
+
 class RedisBackend:
     """See Backend; it needs the right to GETRANGE and SET names that begin with JWT_CACHE_PREFIX."""
 
