@@ -29,7 +29,7 @@ test: $(VENV)/.setup-dev ## Run the tests
 test-lowest: $(LOWEST)/.setup ## Run relay and handshake tests with the lowest aiohttp that is promised
 	$(LOWEST)/bin/python -m pytest tests/dataplane/relay tests/dataplane/handshake
 
-e2e: $(VENV)/.setup-dev ## Run the whole gateway on a real API server; builds it once (Go, 12 minutes, cached)
+e2e: $(VENV)/.setup-dev ## Run the whole gateway among real servers and clients; fetches and builds them once (20 minutes)
 	$(BIN)/python -m pytest e2e
 
 e2e-node: $(VENV)/.setup-dev ## Run the images on a real node of this machine (root; changes nothing for good)

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidHandshake
 
 from e2e.daemon import POLL_SECONDS
-from e2e.processes import Plane
+from e2e.processes import Serving
 
 CLOSE_SECONDS = 10.0
 UPGRADE = {
@@ -47,7 +47,7 @@ def asynchronous(test: Callable[Parameters, Coroutine[Any, Any, None]]) -> Calla
 
 
 def connect(
-    plane: Plane, host: str, path: str, token: str | None = None, **options: Any
+    plane: Serving, host: str, path: str, token: str | None = None, **options: Any
 ) -> websockets.asyncio.client.connect:
     """Open a session on one data plane; a token goes into the Authorization header."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
@@ -57,14 +57,14 @@ def connect(
     )
 
 
-async def open_session(plane: Plane, host: str, path: str, token: str) -> ClientConnection:
+async def open_session(plane: Serving, host: str, path: str, token: str) -> ClientConnection:
     """A session that has echoed a message; it is closed with the test at the latest."""
     client = await _sessions.get().enter_async_context(connect(plane, host, path, token))
     assert await echoes(client)
     return client
 
 
-async def opens(plane: Plane, host: str, path: str, token: str) -> bool:
+async def opens(plane: Serving, host: str, path: str, token: str) -> bool:
     """Whether a session opens now."""
     try:
         async with connect(plane, host, path, token):
@@ -87,7 +87,7 @@ class Refusal:
         return str(self.problem["reason"])
 
 
-async def refusal(plane: Plane, host: str, path: str, token: str | None = None) -> Refusal:
+async def refusal(plane: Serving, host: str, path: str, token: str | None = None) -> Refusal:
     """Try to open a session; fails where it opens."""
     headers: Mapping[str, str] = {"Host": host, **UPGRADE}
     if token is not None:

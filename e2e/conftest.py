@@ -1,27 +1,54 @@
 """One cluster and one set of services for all tests; a gateway for each module."""
 
+import faulthandler
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from e2e import parts
 from e2e.cluster import Cluster
 from e2e.gateway import Gateway
 from e2e.programs import get
 from e2e.services import Services
+from e2e.standalone import Standalone
 from e2e.tenants import Tenant, new_tenant
 
 BASE = Path(__file__).parent.parent / "manifests/base"
 
 
+@contextmanager
+def fetching(config: pytest.Config) -> Iterator[None]:
+    """Let a first build tell how far it is, and take the minutes that it needs."""
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    # The timer of pytest's faulthandler_timeout would end the run in the middle; the next test sets it anew.
+    faulthandler.cancel_dump_traceback_later()
+    with capture.global_and_fixture_disabled():
+        yield
+
+
+@pytest.fixture(scope="session")
+def part(pytestconfig: pytest.Config) -> Callable[[str], Path]:
+    """Where a part of e2e/parts is; it is fetched or built where it is missing."""
+
+    def get(name: str) -> Path:
+        try:
+            with fetching(pytestconfig):
+                return parts.get(name)
+        except parts.MissingPart as missing:
+            pytest.fail(str(missing), pytrace=False)
+
+    return get
+
+
 @pytest.fixture(scope="session")
 def get_programs(pytestconfig: pytest.Config) -> Callable[..., None]:
     """e2e.programs.get; a first build takes minutes, and tells how far it is."""
-    capture: Any = pytestconfig.pluginmanager.getplugin("capturemanager")
 
     def get_visibly(*names: str) -> None:
-        with capture.global_and_fixture_disabled():
+        with fetching(pytestconfig):
             get(*names)
 
     return get_visibly
@@ -48,6 +75,13 @@ def services(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def gateway(cluster: Cluster, services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Running, with default settings."""
     with Gateway(cluster, services, tmp_path_factory.mktemp("gateway")) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def standalone(tmp_path: Path) -> Iterator[Standalone]:
+    """The gateway without a cluster, running, with default settings and no route."""
+    with Standalone(tmp_path) as gateway:
         yield gateway
 
 

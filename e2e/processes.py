@@ -100,6 +100,33 @@ class Component:
         return [line for line in found if message in ("", line["message"])]
 
 
+class Serving(Component):
+    """One that serves clients, and has the admin API."""
+
+    def __init__(self, name: str, folder: Path, environ: Mapping[str, str], command: Sequence[str]) -> None:
+        self.port, admin_port = free_port(), free_port()
+        listeners = ["--listen", f"127.0.0.1:{self.port}", "--admin-listen", f"127.0.0.1:{admin_port}"]
+        settings = {"WSGATE_ADMIN_TOKEN": ADMIN_TOKEN, **environ}
+        super().__init__(name, folder, settings, admin_port, [*command, *listeners])
+
+    @property
+    def url(self) -> str:
+        """ws://host:port of the public listener."""
+        return f"ws://127.0.0.1:{self.port}"
+
+    def admin(self, path: str, body: object = None, token: str = ADMIN_TOKEN) -> tuple[int, Any]:
+        """Status and document of an admin call: GET, or POST with a body."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(self.admin_url + path, data, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=HTTP_SECONDS) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+
 class Operator(Component):
     """The operator with the token of its service account, and no other right."""
 
@@ -117,22 +144,19 @@ class Operator(Component):
         super().__init__("operator", folder, {**settings, **environ}, admin_port, ["wsgate_operator"])
 
 
-class Plane(Component):
+class Plane(Serving):
     """A data plane, its Pod object and its mounted folders; in use between __enter__ and __exit__."""
 
     def __init__(self, name: str, cluster: Cluster, folder: Path, environ: Mapping[str, str]) -> None:
         self.mount = Mount(cluster, NAMESPACE, CONFIG_MAPS, folder / f"{name}-etc")
         self._secrets = Mount(cluster, NAMESPACE, [SECRET], folder / f"{name}-secrets", "secrets")
-        self.port, admin_port = free_port(), free_port()
         settings = {
             "ROUTE_FILE": str(self.mount.folder / "routes.yaml"),
             "WSGATE_SECRETS_DIR": str(self._secrets.folder),
             "WSGATE_POD_NAME": name,
             "WSGATE_GATEWAY_NAME": GATEWAY,
-            "WSGATE_ADMIN_TOKEN": ADMIN_TOKEN,
         }
-        listeners = ["--listen", f"127.0.0.1:{self.port}", "--admin-listen", f"127.0.0.1:{admin_port}"]
-        super().__init__(name, folder, {**settings, **environ}, admin_port, ["wsgate_dataplane", *listeners])
+        super().__init__(name, folder, {**settings, **environ}, ["wsgate_dataplane"])
         self._cluster = cluster
 
     def __enter__(self) -> Self:
@@ -160,18 +184,6 @@ class Plane(Component):
         _, document = self.admin("/admin/routes?limit=1")
         version: int = document["version"]
         return version
-
-    def admin(self, path: str, body: object = None, token: str = ADMIN_TOKEN) -> tuple[int, Any]:
-        """Status and document of an admin call: GET, or POST with a body."""
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(self.admin_url + path, data, headers)
-        try:
-            with urllib.request.urlopen(request, timeout=HTTP_SECONDS) as response:
-                return response.status, json.load(response)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)
 
 
 def register_pod(cluster: Cluster, name: str) -> None:

@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidHandshake, InvalidMessage
 from e2e.client import asynchronous, closed, echoes
 from e2e.daemon import Daemon, free_port, wait_until
 from e2e.proxies import KINDS, TIMEOUT_SECONDS, proxy
-from e2e.standalone import Standalone
+from e2e.standalone import EchoingStandalone
 
 CLIENT = "127.0.0.7"
 """Where the client connects from; the proxies connect from 127.0.0.1."""
@@ -29,7 +29,7 @@ GOOD = [name for name in KINDS if name != "haproxy-silent"]
 class Site:
     """A gateway and the proxy before it."""
 
-    def __init__(self, gateway: Standalone, front: Daemon, port: int) -> None:
+    def __init__(self, gateway: EchoingStandalone, front: Daemon, port: int) -> None:
         self.gateway = gateway
         self.front = front
         self.port = port
@@ -56,7 +56,7 @@ def site(name: str, folder: Path) -> Iterator[Site]:
     """Both, running."""
     kind, port = KINDS[name], free_port()
     environ = {"GRACEFUL_DRAIN_TIMEOUT_SECONDS": "3", **kind.environ}
-    with Standalone(folder, environ, ROUTES) as gateway:
+    with EchoingStandalone(folder, environ, ROUTES) as gateway:
         front = proxy(kind, folder, port, gateway.port)
         found = Site(gateway, front, port)
         front.start()
