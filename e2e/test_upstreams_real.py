@@ -1,0 +1,78 @@
+"""Servers that speak WebSocket by themselves, behind the gateway, with their own clients."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+from nats.aio.client import Client
+
+from e2e.client import asynchronous, refusal
+from e2e.daemon import Daemon, free_port, wait_until
+from e2e.standalone import Standalone
+from wsgate_cli.devkey import DevelopmentKey, provider
+
+HOST = "127.0.0.1"
+START_SECONDS = 10.0
+TOKEN_SECONDS = 3600
+MESSAGE_SECONDS = 5.0
+
+
+@pytest.fixture
+def nats_url(tmp_path: Path) -> Iterator[str]:
+    """A NATS server's WebSocket listener."""
+    port = free_port()
+    config = tmp_path / "nats.conf"
+    config.write_text(
+        f"listen: 127.0.0.1:{free_port()}\n"
+        f"websocket {{host: 127.0.0.1, port: {port}, no_tls: true, compression: true}}\n"
+    )
+    server = Daemon("nats-server", [Path(sys.executable).with_name("nats-server"), "-c", config], tmp_path)
+    server.start()
+    try:
+        server.wait(lambda: "Server is ready" in server.text(), "ready", START_SECONDS)
+        yield f"ws://127.0.0.1:{port}/"
+    finally:
+        server.stop()
+
+
+# Of nats-py's call of aiohttp.
+@pytest.mark.filterwarnings("ignore:parameter 'timeout' of type 'float':DeprecationWarning")
+@asynchronous
+async def test_nats_clients_talk_to_each_other_until_one_is_revoked(nats_url: str, standalone: Standalone) -> None:
+    key = DevelopmentKey.create()
+    tokens = {name: key.token({"sub": name}, int(time.time()), TOKEN_SECONDS) for name in ("alice", "mallory")}
+    lost = asyncio.Event()
+
+    async def on_lost() -> None:
+        lost.set()
+
+    async def client(name: str, **options: Any) -> Client:
+        headers = {"Authorization": [f"Bearer {tokens[name]}"]}
+        return await nats.connect(f"{standalone.url}/nats", ws_connection_headers=headers, **options)
+
+    standalone.route("nats", upstream=nats_url, auth={"providers": [provider(key)]})
+    async with AsyncExitStack() as stack:
+        alice = await client("alice")
+        stack.push_async_callback(alice.close)
+        mallory = await client("mallory", allow_reconnect=False, closed_cb=on_lost)
+        stack.push_async_callback(mallory.close)
+        subscription = await alice.subscribe("rooms.*")
+        await alice.flush()
+        await mallory.publish("rooms.1", b"hello")
+        message = await subscription.next_msg(MESSAGE_SECONDS)
+        assert (message.subject, message.data) == ("rooms.1", b"hello")
+        standalone.revoke("mallory", subject="mallory")
+        async with asyncio.timeout(MESSAGE_SECONDS):
+            await lost.wait()
+        assert (await refusal(standalone, HOST, "/nats", tokens["mallory"])).reason == "token-revoked"
+        await alice.publish("rooms.2", b"still here")
+        assert (await subscription.next_msg(MESSAGE_SECONDS)).data == b"still here"
+    wait_until(lambda: len(standalone.logged("session ended")) == 2, "both sessions have ended")
+    reasons = {line["sub"]: line["reason"] for line in standalone.logged("session ended")}
+    assert reasons == {"alice": "client-closed", "mallory": "token-revoked"}
