@@ -1,9 +1,10 @@
 """Servers that speak WebSocket by themselves, behind the gateway, with their own clients."""
 
 import asyncio
+import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import nats
 import pytest
 from nats.aio.client import Client
 
-from e2e.client import asynchronous, refusal
+from e2e.client import asynchronous, closed, connect, refusal
 from e2e.daemon import Daemon, free_port, wait_until
+from e2e.livekit import PROTOCOL, LiveKit, access_token, ping
 from e2e.standalone import Standalone
 from wsgate_cli.devkey import DevelopmentKey, provider
 
@@ -76,3 +78,40 @@ async def test_nats_clients_talk_to_each_other_until_one_is_revoked(nats_url: st
     wait_until(lambda: len(standalone.logged("session ended")) == 2, "both sessions have ended")
     reasons = {line["sub"]: line["reason"] for line in standalone.logged("session ended")}
     assert reasons == {"alice": "client-closed", "mallory": "token-revoked"}
+
+
+@pytest.fixture
+def livekit(part: Callable[[str], Path], tmp_path: Path) -> Iterator[LiveKit]:
+    """Running."""
+    found = LiveKit(part("livekit"), tmp_path)
+    found.server.start()
+    try:
+        found.server.wait(lambda: "starting LiveKit server" in found.server.text(), "ready", found.START_SECONDS)
+        yield found
+    finally:
+        found.server.stop()
+
+
+@asynchronous
+async def test_a_livekit_client_joins_a_room_with_livekits_own_token_in_the_query(
+    livekit: LiveKit, standalone: Standalone
+) -> None:
+    key = DevelopmentKey.create()
+    token = key.token({"sub": "alice"}, int(time.time()), TOKEN_SECONDS)
+    # LiveKit would take the gateway's token for its own: it looks into the header first.
+    auth = {"providers": [provider(key)], "forward": {"authorization": "Strip"}}
+    standalone.route("rtc", upstream=livekit.url, auth=auth)
+    path = f"/rtc?access_token={access_token('alice', 'room-1')}&protocol={PROTOCOL}&auto_subscribe=1"
+    async with connect(standalone, HOST, path, token) as client:
+        joined = await client.recv()
+        assert isinstance(joined, bytes) and b"room-1" in joined and b"alice" in joined
+        await client.send(ping(1234))
+        async with asyncio.timeout(MESSAGE_SECONDS):
+            # The answers follow the first request's form: JSON from now on.
+            while "pongResp" not in (answer := str(await client.recv())):
+                pass
+        assert json.loads(answer)["pongResp"]["lastPingTimestamp"] == "1234"
+        standalone.revoke("alice", subject="alice")
+        ended = await closed(client)
+    assert (ended.code, ended.reason) == (1008, "token revoked")
+    assert (await refusal(standalone, HOST, path, token)).reason == "token-revoked"

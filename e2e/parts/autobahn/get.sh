@@ -1,9 +1,10 @@
 # Autobahn's suite of WebSocket conformance tests, $folder/bin/wstest. It is Python 2 code.
 
 find_python2() {
-    local python
-    for python in "${PYTHON2:-}" "$(pyenv prefix 2.7.18 2>/dev/null)/bin/python2.7" "$(command -v python2.7)"; do
-        # A pyenv shim is there without the interpreter behind it.
+    local python by_pyenv
+    by_pyenv=$(echo "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7.*/bin/python2.7)
+    for python in "${PYTHON2:-}" "$by_pyenv" "$(command -v python2.7)"; do
+        # On PATH may be pyenv's shim without an interpreter behind it.
         "$python" -c 'import sys; sys.exit(sys.version_info[:2] != (2, 7))' 2>/dev/null && echo "$python" && return
     done
     fail "Autobahn's suite needs CPython 2.7: pyenv install 2.7.18, or PYTHON2=/path/to/python2.7"
