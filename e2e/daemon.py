@@ -34,6 +34,12 @@ class Daemon:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def descriptors(self) -> int:
+        """How many files and sockets it has open."""
+        assert self._process is not None, f"{self.name} was not started"
+        return len(os.listdir(f"/proc/{self._process.pid}/fd"))
+
     def start(self) -> None:
         """Start it; nothing is waited for."""
         assert not self.is_running, f"{self.name} runs already"

@@ -6,7 +6,7 @@ import hmac
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -19,23 +19,41 @@ PROTOCOL = 15
 
 
 class LiveKit:
-    """The part livekit; clients join at url."""
+    """`with LiveKit(part, folder) as server`: the part livekit; clients join at url."""
 
     START_SECONDS = 30.0
 
     def __init__(self, part: Path, folder: Path) -> None:
-        self.port = free_port()
+        self._port = free_port()
         config = folder / "livekit.yaml"
         # No media flows in the tests; its ports are only not to collide.
         rtc = {"tcp_port": free_port(), "udp_port": free_port(), "node_ip": "127.0.0.1", "use_external_ip": False}
-        document = {"port": self.port, "bind_addresses": ["127.0.0.1"], "keys": {KEY: SECRET}, "rtc": rtc}
+        document = {"port": self._port, "bind_addresses": ["127.0.0.1"], "keys": {KEY: SECRET}, "rtc": rtc}
         config.write_text(yaml.safe_dump(document))
-        self.server = Daemon("livekit", [part / "livekit-server", "--config", config], folder)
+        self.daemon = Daemon("livekit", [part / "livekit-server", "--config", config], folder)
+
+    @property
+    def daemons(self) -> tuple[Daemon, ...]:
+        """For their logs."""
+        return (self.daemon,)
 
     @property
     def url(self) -> str:
         """Where its clients signal."""
-        return f"ws://127.0.0.1:{self.port}/rtc"
+        return f"ws://127.0.0.1:{self._port}/rtc"
+
+    def __enter__(self) -> Self:
+        self.daemon.start()
+        try:
+            started = "starting LiveKit server"
+            self.daemon.wait(lambda: started in self.daemon.text(), "started", self.START_SECONDS)
+        except BaseException:
+            self.daemon.kill()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.daemon.stop()
 
 
 def access_token(identity: str, room: str) -> str:

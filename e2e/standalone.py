@@ -60,16 +60,22 @@ class Standalone(Serving):
         """Write a TokenRevocation; nothing is waited for."""
         self._write(tokenrevocation(NAMESPACE, name, **spec))
 
+    def write(self, name: str, text: str) -> None:
+        """Put a file into the folder by rename, as editors do: the gateway never sees half of it."""
+        draft = self._objects / f".{name}"
+        draft.write_text(text)
+        draft.rename(self._objects / name)
+
+    def remove(self, name: str) -> None:
+        """Delete a file of the folder."""
+        (self._objects / name).unlink()
+
     def _serves(self, name: str) -> bool:
         _, document = self.admin(f"/admin/routes?route={NAMESPACE}/{name}")
         return bool(document["items"])
 
     def _write(self, document: dict[str, Any]) -> None:
-        """By rename, as editors do: the gateway never sees half a file."""
-        name = f"{document['kind'].lower()}-{document['metadata']['name']}.yaml"
-        draft = self._objects / f".{name}"
-        draft.write_text(yaml.safe_dump(document))
-        draft.rename(self._objects / name)
+        self.write(f"{document['kind'].lower()}-{document['metadata']['name']}.yaml", yaml.safe_dump(document))
 
 
 class EchoingStandalone(Standalone):

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
@@ -14,39 +13,30 @@ import pytest
 from nats.aio.client import Client
 
 from e2e.client import asynchronous, closed, connect, refusal
-from e2e.daemon import Daemon, free_port, wait_until
+from e2e.daemon import wait_until
 from e2e.livekit import PROTOCOL, LiveKit, access_token, ping
+from e2e.nats_server import NATSServer
 from e2e.standalone import Standalone
 from wsgate_cli.devkey import DevelopmentKey, provider
 
 HOST = "127.0.0.1"
-START_SECONDS = 10.0
 TOKEN_SECONDS = 3600
 MESSAGE_SECONDS = 5.0
 
 
 @pytest.fixture
-def nats_url(tmp_path: Path) -> Iterator[str]:
-    """A NATS server's WebSocket listener."""
-    port = free_port()
-    config = tmp_path / "nats.conf"
-    config.write_text(
-        f"listen: 127.0.0.1:{free_port()}\n"
-        f"websocket {{host: 127.0.0.1, port: {port}, no_tls: true, compression: true}}\n"
-    )
-    server = Daemon("nats-server", [Path(sys.executable).with_name("nats-server"), "-c", config], tmp_path)
-    server.start()
-    try:
-        server.wait(lambda: "Server is ready" in server.text(), "ready", START_SECONDS)
-        yield f"ws://127.0.0.1:{port}/"
-    finally:
-        server.stop()
+def nats_server(tmp_path: Path) -> Iterator[NATSServer]:
+    """Running."""
+    with NATSServer(tmp_path) as server:
+        yield server
 
 
 # Of nats-py's call of aiohttp.
 @pytest.mark.filterwarnings("ignore:parameter 'timeout' of type 'float':DeprecationWarning")
 @asynchronous
-async def test_nats_clients_talk_to_each_other_until_one_is_revoked(nats_url: str, standalone: Standalone) -> None:
+async def test_nats_clients_talk_to_each_other_until_one_is_revoked(
+    nats_server: NATSServer, standalone: Standalone
+) -> None:
     key = DevelopmentKey.create()
     tokens = {name: key.token({"sub": name}, int(time.time()), TOKEN_SECONDS) for name in ("alice", "mallory")}
     lost = asyncio.Event()
@@ -58,7 +48,7 @@ async def test_nats_clients_talk_to_each_other_until_one_is_revoked(nats_url: st
         headers = {"Authorization": [f"Bearer {tokens[name]}"]}
         return await nats.connect(f"{standalone.url}/nats", ws_connection_headers=headers, **options)
 
-    standalone.route("nats", upstream=nats_url, auth={"providers": [provider(key)]})
+    standalone.route("nats", upstream=nats_server.url, auth={"providers": [provider(key)]})
     async with AsyncExitStack() as stack:
         alice = await client("alice")
         stack.push_async_callback(alice.close)
@@ -83,13 +73,8 @@ async def test_nats_clients_talk_to_each_other_until_one_is_revoked(nats_url: st
 @pytest.fixture
 def livekit(part: Callable[[str], Path], tmp_path: Path) -> Iterator[LiveKit]:
     """Running."""
-    found = LiveKit(part("livekit"), tmp_path)
-    found.server.start()
-    try:
-        found.server.wait(lambda: "starting LiveKit server" in found.server.text(), "ready", found.START_SECONDS)
-        yield found
-    finally:
-        found.server.stop()
+    with LiveKit(part("livekit"), tmp_path) as server:
+        yield server
 
 
 @asynchronous
