@@ -45,7 +45,7 @@ build_go() { # NAME PACKAGE
 
 get_docker_compose() {
     local source start=$SECONDS
-    find_go
+    find_go "$GO_NEEDED"
     say "building docker-compose out of $COMPOSE (5 minutes on 2 cores)"
     # In the module's own folder: its go.mod excludes versions, with which go install does not deal.
     source=$(cd / && go mod download -modcacherw -json "$COMPOSE" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
