@@ -1,10 +1,7 @@
 """Client certificates in folders: each route finds its own namespace's, and what is missing is named."""
 
-import os
 import time
 from pathlib import Path
-
-import pytest
 
 from tests.support.certificates import pair
 from wsgate_operator.sources.secret_folders import GONE_SECONDS, SecretFolders
@@ -51,13 +48,6 @@ def test_what_is_missing_is_named_with_the_field(tmp_path: Path) -> None:
     (tmp_path / "client/tls.key").write_text("junk")
     assert f"{tmp_path}/client: tls.key holds no private key in PEM" in message(folders)
     assert "give --secrets-dir DIR, with client/ in it" in message(SecretFolders(None, "default"))
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
-    put(tmp_path / "client")
-    (tmp_path / "client/tls.key").chmod(0)
-    assert "tls.key cannot be read: Permission denied" in message(SecretFolders(tmp_path, "default"))
 
 
 def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
