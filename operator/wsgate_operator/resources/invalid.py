@@ -50,7 +50,16 @@ def path_of(location: Location) -> str:
 
 def explain(error: ValidationError, model: type[BaseModel]) -> tuple[FieldError, ...]:
     """Put pydantic's findings about a document of the model into words."""
-    return tuple(_explain_one(model, details) for details in error.errors(include_url=False))
+    found = error.errors(include_url=False)
+    return tuple(_explain_one(model, details) for details in found if not _is_echo(details, found))
+
+
+def _is_echo(details: Any, found: Sequence[Any]) -> bool:
+    """A list is too short for pydantic where its elements are wrong, which is told of each of them."""
+    location = details["loc"]
+    return details["type"] == "too_short" and any(
+        len(other["loc"]) > len(location) and other["loc"][: len(location)] == location for other in found
+    )
 
 
 def nearest(word: str, candidates: Sequence[str]) -> str | None:

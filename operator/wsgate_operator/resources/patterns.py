@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from wsgate_contract import route
+from wsgate_contract import route, template
 from wsgate_operator.resources import metadata, tokenrevocation
 
 Mend = Callable[[str], str]
+BRACES = "close each { with a }, and name a claim between them"
 
 
 def _mend_prefix(found: str) -> str:
@@ -64,6 +65,15 @@ def _mend_sha256(found: str) -> str:
     return "printf %s HEADER.PAYLOAD | sha256sum prints it"
 
 
+def _mend_client_id(found: str) -> str:
+    for word in ("Keep", "Prefix"):
+        if found.lower() == word.lower():
+            return f'write "{word}"'
+    if "{" not in found and "}" not in found:
+        return "put a claim into it, such as {sub}: without one all clients get the same id"
+    return BRACES
+
+
 def _fixed(fix: str) -> Mend:
     return lambda _found: fix
 
@@ -96,6 +106,11 @@ _ADVICE: Mapping[str, tuple[str, Mend]] = {
             "use at most 8 segments, each with dots, colons or slashes in double quotes: "
             '"https://example.com/roles"'
         ),
+    ),
+    template.CLIENT_ID_PATTERN: ("Keep, Prefix or a template such as {sub}-{clientID}", _mend_client_id),
+    template.TEMPLATE_PATTERN: (
+        "a template such as {preferred_username}",
+        _fixed(BRACES),
     ),
     metadata.DATE_TIME_PATTERN: (
         "an RFC 3339 date and time such as 2026-01-31T18:00:00Z",

@@ -64,6 +64,16 @@ def faults_of(spec: dict[str, Any]) -> list[str]:
             "spec.auth.tokenSources: expected a length of at least 1, found 0 elements; change it to fit",
         ),
         (
+            {"auth": {"tokenSources": ["header"]}},
+            "spec.auth.tokenSources[0]: expected Header, Cookie, Query, SubProtocol, MQTTPassword or FirstMessage"
+            ', found "header"; write "Header"',
+        ),
+        (
+            {"mqtt": {"clientID": "prefix"}},
+            'spec.mqtt.clientID: expected Keep, Prefix or a template such as {sub}-{clientID}, found "prefix"; '
+            'write "Prefix"',
+        ),
+        (
             {"auth": {"expiry": {"mode": "Session"}}},
             "spec.auth.expiry: mode Session needs maxSessionSeconds, for example 28800",
         ),

@@ -1,10 +1,14 @@
 """Each pattern says what it expects and how to mend what was written."""
 
+from typing import Any
+
 import pytest
 
-from wsgate_contract import route
+from wsgate_contract import route, template
 from wsgate_operator.resources import metadata, tokenrevocation
 from wsgate_operator.resources.patterns import advise
+from wsgate_operator.resources.tokenrevocation import TokenRevocationSpec
+from wsgate_operator.resources.wsroute import WsRouteSpec
 
 
 @pytest.mark.parametrize(
@@ -44,6 +48,14 @@ from wsgate_operator.resources.patterns import advise
         (tokenrevocation.SHA256_PATTERN, "AB", "write it in lower case"),
         (tokenrevocation.SHA256_PATTERN, "ab", "printf %s HEADER.PAYLOAD | sha256sum prints it"),
         (metadata.DATE_TIME_PATTERN, "yesterday", "write date, T, time and Z or an offset"),
+        (template.CLIENT_ID_PATTERN, "prefix", 'write "Prefix"'),
+        (
+            template.CLIENT_ID_PATTERN,
+            "robot",
+            "put a claim into it, such as {sub}: without one all clients get the same id",
+        ),
+        (template.CLIENT_ID_PATTERN, "{sub", "close each { with a }, and name a claim between them"),
+        (template.TEMPLATE_PATTERN, "{}", "close each { with a }, and name a claim between them"),
         ("^unlisted$", "x", "change it to match"),
     ],
 )
@@ -51,3 +63,19 @@ def test_a_refused_text_comes_with_its_mend(pattern: str, found: str, fix: str) 
     expected, mended = advise(pattern, found)
     assert expected
     assert mended == fix
+
+
+@pytest.mark.parametrize("model", [WsRouteSpec, TokenRevocationSpec])
+def test_no_field_shows_its_pattern_to_people(model: type[WsRouteSpec | TokenRevocationSpec]) -> None:
+    patterns = set(patterns_in(model.model_json_schema()))
+    assert patterns
+    assert [pattern for pattern in patterns if pattern in advise(pattern, "")[0]] == []
+
+
+def patterns_in(schema: Any) -> list[str]:
+    if isinstance(schema, list):
+        return [pattern for part in schema for pattern in patterns_in(part)]
+    if not isinstance(schema, dict):
+        return []
+    own = schema.get("pattern")
+    return [*([own] if isinstance(own, str) else []), *patterns_in(list(schema.values()))]
