@@ -33,7 +33,7 @@ def _shared(settings: Settings, metrics: Metrics) -> SharedStore | None:
     key = settings.wsgate_cache_key
     if address is None or key is None:
         missing = [name] if address is None else []
-        missing += ["WSGATE_CACHE_KEY_FILE"] if key is None else []
+        missing += ["WSGATE_CACHE_KEY"] if key is None else []
         detail = f"JWT_CACHE_STORE: {store} needs {' and '.join(missing)}; kept in memory instead"
         log.warning("token cache not shared", extra={"fields": {"detail": detail}})
         metrics.token_cache_store_up.set(0)

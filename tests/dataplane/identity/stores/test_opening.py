@@ -42,11 +42,11 @@ async def test_a_shared_store_with_address_and_key_is_used(environ: dict[str, st
 @pytest.mark.parametrize(
     ("environ", "missing"),
     [
-        (REDIS, "redis needs WSGATE_CACHE_KEY_FILE"),
-        (POSTGRES, "postgres needs WSGATE_CACHE_KEY_FILE"),
+        (REDIS, "redis needs WSGATE_CACHE_KEY"),
+        (POSTGRES, "postgres needs WSGATE_CACHE_KEY"),
         ({"JWT_CACHE_STORE": "redis", **KEY}, "redis needs REDIS_URL"),
         ({"JWT_CACHE_STORE": "postgres", **KEY}, "postgres needs POSTGRES_DSN"),
-        ({"JWT_CACHE_STORE": "redis"}, "redis needs REDIS_URL and WSGATE_CACHE_KEY_FILE"),
+        ({"JWT_CACHE_STORE": "redis"}, "redis needs REDIS_URL and WSGATE_CACHE_KEY"),
     ],
 )
 def test_without_address_or_key_memory_is_used_and_one_line_names_what_is_missing(
