@@ -39,6 +39,7 @@ async def test_each_fault_of_a_request_has_its_status_and_reason(tmp_path: Path)
             ("/echo", good, {"Sec-WebSocket-Version": "8"}, 426, "websocket-version"),
             ("/echo", good, {"Sec-WebSocket-Key": "short"}, 400, "request-malformed"),
             ("/metrics", good, {}, 404, "admin-moved"),
+            ("/admin/revoke", good, {}, 404, "admin-moved"),
         ]
         for path, token, headers, status, reason in cases:
             refusal = await world.refusal(path, token, headers)

@@ -151,7 +151,8 @@ OUTCOMES: dict[Reason, Outcome] = {
         404,
         None,
         "moved",
-        "The admin listener, by default on port 9090, serves /metrics; revoke with a TokenRevocation.",
+        "Ask the admin listener, by default on port 9090: it serves /metrics, and /admin/revoke to whoever has "
+        "WSGATE_ADMIN_TOKEN.",
     ),
     Reason.ORIGIN_NOT_LISTED: Outcome(
         403,
