@@ -35,7 +35,8 @@ PROVIDER = (
 )
 
 SECRET_HINTS = {
-    "REDIS_URL": "into the Secret wsgate-redis, keys operator-url and dataplane-url",
+    "REDIS_URL": "into the Secret wsgate-redis, keys operator-url and dataplane-url (revocations), and into one "
+    "that REDIS_URL of the data plane's environment names (rate limits, token cache)",
     "WSGATE_ADMIN_TOKEN": "into the Secret wsgate-admin, key token",
 }
 """Where manifests/base looks for it."""

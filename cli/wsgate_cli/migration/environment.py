@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from wsgate_cli.migration.variables import SECRET_NAMES, Variable
 from wsgate_contract.redis_url import FORM, RedisURL
+from wsgate_dataplane.identity.stores import postgres_dsn
 from wsgate_dataplane.settings import Settings, SettingsError, environment_names
 from wsgate_operator.settings import ClusterSettings
 from wsgate_operator.sources.problem import Problem
@@ -58,6 +59,7 @@ def judge(variables: Sequence[Variable]) -> Environment:
     problems += faults
     if not problems:
         changes += settings.warnings(values, BY_OPERATOR)
+        changes += _token_cache(settings, values)
     secrets = tuple(v for v in kept.values() if v.is_secret or URL_WITH_PASSWORD.match(v.value))
     names = {variable.name for variable in secrets}
     plain = {name: value for name, value in values.items() if name not in names}
@@ -115,6 +117,16 @@ def _words(value: str) -> list[str]:
     return [word.strip() for word in value.split(",") if word.strip()]
 
 
+def _token_cache(settings: Settings, values: Mapping[str, str]) -> list[str]:
+    """What the original's shared stores did not need."""
+    if settings.jwt_cache_store == "memory" or values.keys() & {"WSGATE_CACHE_KEY", "WSGATE_CACHE_KEY_FILE"}:
+        return []
+    return [
+        f"JWT_CACHE_STORE: {settings.jwt_cache_store} needs a WSGATE_CACHE_KEY that is the same for all pods; "
+        "without it memory is used, which is the one to choose: docs/howto/choose-a-token-cache.md"
+    ]
+
+
 def _settings(values: Mapping[str, str], kept: Mapping[str, Variable]) -> tuple[Settings, list[Problem]]:
     """The settings, and what is wrong with each; a file that a `_FILE` names is looked for where it will run."""
     problems = [
@@ -122,6 +134,13 @@ def _settings(values: Mapping[str, str], kept: Mapping[str, Variable]) -> tuple[
         for name in REDIS_NAMES
         if name in values and RedisURL.parse(values[name]) is None
     ]
+    if values.get("JWT_CACHE_STORE") == "postgres" and not postgres_dsn.is_usable(
+        values.get("POSTGRES_DSN", "postgres:")
+    ):
+        message = f"expected {postgres_dsn.FORM} (it is not shown, being a secret)"
+        problems.append(
+            kept["POSTGRES_DSN"].problem(message, "write it so, or leave JWT_CACHE_STORE out: memory will do")
+        )
     files = {f"{name}_FILE" for name in SECRET_NAMES}
     given = {name: value for name, value in values.items() if name not in files}
     try:

@@ -106,3 +106,20 @@ def test_the_file_of_a_secret_is_looked_for_where_the_gateway_runs() -> None:
     found = judged(REDIS_URL_FILE="/run/secrets/redis")
     assert not found.problems
     assert found.plain == {"REDIS_URL_FILE": "/run/secrets/redis"}
+
+
+def test_a_shared_token_cache_is_told_to_need_a_key() -> None:
+    (change,) = judged(JWT_CACHE_STORE="redis", REDIS_URL="redis://r").changes
+    assert change.startswith("JWT_CACHE_STORE: redis needs a WSGATE_CACHE_KEY")
+    assert judged(JWT_CACHE_STORE="redis", REDIS_URL="redis://r", WSGATE_CACHE_KEY="k" * 32).changes == ()
+    assert judged(JWT_CACHE_STORE="memory").changes == ()
+
+
+def test_an_address_of_postgresql_that_wsgate_does_not_read_is_told_without_it_where_it_counts() -> None:
+    libpq = f"host=db user=gw password={CANARY}"
+    (problem,) = judged(JWT_CACHE_STORE="postgres", POSTGRES_DSN=libpq).problems
+    assert str(problem).startswith("a.env:2: POSTGRES_DSN: expected postgres://")
+    assert CANARY not in str(problem)
+    assert not judged(JWT_CACHE_STORE="redis", POSTGRES_DSN=libpq).problems
+    assert not judged(JWT_CACHE_STORE="postgres", POSTGRES_DSN="postgres://gw@db/gw").problems
+    assert not judged(JWT_CACHE_STORE="postgres").problems

@@ -4,17 +4,13 @@ Imported where JWT_CACHE_STORE is postgres, and not before: the package is an ex
 """
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import asyncpg
 
+from wsgate_dataplane.identity.stores.postgres_dsn import FORM, is_usable
 from wsgate_dataplane.identity.stores.seal import VALUE_BYTES
 from wsgate_dataplane.identity.stores.shared import Entry, StoreFault
 
-FORM = (
-    "postgres://user:password@host[:port]/database; "
-    "special characters in user and password must be percent-encoded"
-)
 TABLE = "wsgate_token_proofs"
 SWEEP_ROWS = 1_000
 
@@ -50,7 +46,8 @@ class PostgresBackend:
 
     def __init__(self, dsn: str) -> None:
         """Raises ValueError, without the DSN in it, for one that cannot be used; connects in open()."""
-        _check(dsn)
+        if not is_usable(dsn):
+            raise ValueError(f"expected {FORM}")
         self._dsn = dsn
         self._connection: asyncpg.Connection | None = None
 
@@ -87,13 +84,3 @@ class PostgresBackend:
         if self._connection is None:
             raise StoreFault("not connected")
         return self._connection
-
-
-def _check(dsn: str) -> None:
-    try:
-        parts = urlsplit(dsn)
-        is_usable = parts.scheme in ("postgres", "postgresql") and parts.port != 0
-    except ValueError:
-        is_usable = False  # its message would quote a piece of the DSN, which may be one of the password
-    if not is_usable:
-        raise ValueError(f"expected {FORM}")
