@@ -14,7 +14,7 @@ PREAMBLE = f"""# Custom resources
 
 Both kinds have `apiVersion: {API_VERSION}` and are namespaced. An unknown field is an error.
 `[]` marks the elements of a list. A field without a default is unset until you give it. The fields that this
-version refuses or ignores stand in [not yet](not-yet.md).
+version refuses stand in [not yet](not-yet.md).
 """
 
 
