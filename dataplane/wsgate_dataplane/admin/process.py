@@ -31,7 +31,7 @@ class Process:
         sessions = len(self._parts.registry)
         seconds = self._parts.drain()
         request[FACTS]["sessions"] = sessions
-        return answer({"pod": self._parts.pod, "sessions": sessions, "withinSeconds": seconds}, 202)
+        return answer({"pod": self._parts.pod, "sessions": sessions, "withinSeconds": round(seconds, 3)}, 202)
 
     async def set_log_level(self, request: web.Request) -> web.Response:
         """200 with the level that holds now; 400 as AdminProblem."""
