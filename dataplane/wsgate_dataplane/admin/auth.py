@@ -37,7 +37,8 @@ class Guard:
         if self._digest is None:
             raise AdminProblem(
                 Fault.ADMIN_TOKEN_NOT_CONFIGURED,
-                "No admin token is configured: set WSGATE_ADMIN_TOKEN_FILE to a file that holds one, and restart.",
+                "No admin token is configured: set WSGATE_ADMIN_TOKEN, or WSGATE_ADMIN_TOKEN_FILE to a file that "
+                "holds one, and restart.",
             )
         blocked = self._limit.blocked_seconds(address, now)
         if blocked:
@@ -49,7 +50,7 @@ class Guard:
         if not authorization:
             raise AdminProblem(
                 Fault.ADMIN_TOKEN_MISSING,
-                "Send the header Authorization: Bearer, with the content of WSGATE_ADMIN_TOKEN_FILE.",
+                "Send the header Authorization: Bearer, with the value of WSGATE_ADMIN_TOKEN.",
                 {"WWW-Authenticate": _CHALLENGE},
             )
         found = _BEARER.fullmatch(authorization[0]) if len(authorization) == 1 else None
@@ -57,7 +58,7 @@ class Guard:
             self._limit.failed(address, now)
             raise AdminProblem(
                 Fault.ADMIN_TOKEN_WRONG,
-                "Send one Authorization header: Bearer, and exactly the content of WSGATE_ADMIN_TOKEN_FILE.",
+                "Send one Authorization header: Bearer, and exactly the value of WSGATE_ADMIN_TOKEN.",
                 {"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'},
             )
         return f"token-{self._digest.hex()[:FINGERPRINT_DIGITS]}"

@@ -46,7 +46,7 @@ def test_without_a_configured_token_nobody_passes_and_the_setting_is_named(
 ) -> None:
     problem = fault(Guard(token), authorization)
     assert (problem.status, problem.fault) == (403, Fault.ADMIN_TOKEN_NOT_CONFIGURED)
-    assert "WSGATE_ADMIN_TOKEN_FILE" in problem.detail
+    assert "set WSGATE_ADMIN_TOKEN, or WSGATE_ADMIN_TOKEN_FILE" in problem.detail
 
 
 def test_without_a_token_the_challenge_has_no_error() -> None:
