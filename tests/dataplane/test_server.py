@@ -58,6 +58,21 @@ async def test_a_drain_that_takes_too_long_is_cut(tmp_path: Path) -> None:
 
 
 @on_both_loops
+async def test_a_request_to_the_admin_listener_holds_up_the_end_for_the_hard_limit_at_most(tmp_path: Path) -> None:
+    world = World(tmp_path, WSGATE_ADMIN_TOKEN="admin", SHUTDOWN_HARD_LIMIT="1")
+    world.route(upstream=await world.upstream())
+    async with world.running():
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.plane.admin_port)
+        head = "POST /admin/revoke HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer admin\r\nContent-Length: 9\r\n"
+        writer.write(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert b"100" in await reader.readline()
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 10
+    assert world.logged("shutdown cut short")
+    writer.close()
+
+
+@on_both_loops
 async def test_a_handshake_that_is_under_way_does_not_hold_up_the_end(tmp_path: Path) -> None:
     world = World(tmp_path, GRACEFUL_DRAIN_TIMEOUT_SECONDS="0")
     is_dialled, never = asyncio.Event(), asyncio.Event()

@@ -26,6 +26,9 @@ async def test_a_circuit_opens_and_a_probe_closes_it_again(tmp_path: Path) -> No
         assert 0 < int(refusal.headers["Retry-After"]) <= 61 + SPREAD_SECONDS
         async with world.connect("/other", token=world.token()):
             pass
+        registry = world.plane.metrics.registry
+        name = "ws_upstream_health_failure_total"
+        await eventually(lambda: bool(registry.get_sample_value(name)), "a probe has found nobody")
         async with websockets.asyncio.server.serve(echo, "127.0.0.1", port):
             (serving,) = (each for each in world.plane.catalogue.servings.values() if each.route.name == "echo")
             (upstream,) = serving.pool

@@ -122,3 +122,14 @@ async def test_a_lone_subprotocol_with_a_token_is_refused_with_the_way_out(tmp_p
         refusal = await world.refusal(headers={"Sec-WebSocket-Protocol": f"bearer.{world.token()}"})
         assert (refusal.status, refusal.reason) == (400, "subprotocol-missing")
         assert "second, real subprotocol" in json.dumps(refusal.problem)
+
+
+@on_both_loops
+async def test_the_cookie_has_the_name_that_the_environment_gives_it(tmp_path: Path) -> None:
+    world = World(tmp_path, JWT_COOKIE_NAME="gw_token", WS_ALLOWED_ORIGINS=ORIGIN)
+    world.route(upstream=await world.upstream())
+    async with world.running():
+        request = Carried("/echo", {"Cookie": f"session={world.token()}", "Origin": ORIGIN})
+        assert await verdict(world, request) == "token-missing"
+        async with world.connect("/echo", None, {"Cookie": f"gw_token={world.token()}", "Origin": ORIGIN}):
+            pass
