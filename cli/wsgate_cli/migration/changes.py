@@ -15,6 +15,7 @@ ALWAYS = (
     "longer with 1008 after it; spec.auth.onRefusal: Close brings that back",
     "message size: 1 MiB, 1009 above it (spec.limits.maxMessageBytes); the original had no limit",
     "WS_DIAL_RETRY_MAX: counts the dials after the first; the original counted the first too",
+    "rate limit: each subject has its own on each route; in memory the original had one for all clients",
     "a lost upstream: ends the session with 1014, it is not dialled again behind the client's back",
     "circuit breaker: one for each upstream, and clients that leave do not count; the original had one in all",
     "roles on MQTT: a user property of MQTT 5, never a part of the user name",
