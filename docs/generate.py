@@ -79,7 +79,11 @@ SOURCES: Mapping[TokenSource, tuple[str, str, str]] = {
         "`Authorization: Bearer <token>`",
         "sent upstream, unless `auth.forward.authorization` is Strip",
     ),
-    "Cookie": ("raw, MQTT", "the cookie `JWT_COOKIE_NAME`; needs a listed Origin", "never sent upstream"),
+    "Cookie": (
+        "raw, MQTT",
+        "the cookie `JWT_COOKIE_NAME`; needs a listed Origin or the route's own",
+        "never sent upstream",
+    ),
     "Query": ("raw, MQTT", "`?access_token=<token>` or `?token=<token>`", "never sent upstream"),
     "SubProtocol": (
         "raw, MQTT",

@@ -158,7 +158,8 @@ OUTCOMES: dict[Reason, Outcome] = {
         403,
         1008,
         "origin not allowed",
-        "List the page's Origin in the route's origins or in WS_ALLOWED_ORIGINS; a cookie needs a listed one.",
+        "List the page's Origin in the route's origins or in WS_ALLOWED_ORIGINS; a cookie needs that, or the "
+        "route's own.",
     ),
     Reason.TOKEN_MISSING: _no_token("Send the token by one of the route's tokenSources."),
     Reason.CREDENTIALS_AMBIGUOUS: _bad_request("Send exactly one token, by one source."),
