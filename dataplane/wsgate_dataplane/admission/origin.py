@@ -39,7 +39,7 @@ def check_origin(
     allowed: the route's or the environment's list; hostnames: the route's exact ones. A browser sends
     cookies from any page, so a cookie alone proves nothing about who asks (cross-site hijacking):
     it needs an Origin that is listed or the route's own. An explicit token was put there by code
-    that has it, so without a list any Origin will do.
+    that has it, so without a list any Origin will do, and with one the route's own as well.
     """
     if origin is None:
         if token_is_cookie:
@@ -49,11 +49,9 @@ def check_origin(
         return
     found = _parse(origin)
     if found is not None:
-        if any(_is_match(found, entry) for entry in allowed):
+        if _is_own(found, hostnames) or any(_is_match(found, entry) for entry in allowed):
             return
-        if token_is_cookie and _is_own(found, hostnames):
-            return
-    own = [f"https://{host}" for host in hostnames] if token_is_cookie else []
+    own = [f"https://{host}" for host in hostnames]
     listed = f"an Origin of {[*allowed, *own]}" if allowed or own else "a listed Origin, but none is listed"
     raise Refused(Reason.ORIGIN_NOT_LISTED, expected(listed, origin))
 

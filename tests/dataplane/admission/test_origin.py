@@ -82,6 +82,12 @@ def test_what_only_resembles_a_listed_origin_does_not_pass(origin: str, *, cooki
     assert not passes(origin, LISTED, cookie=cookie)
 
 
+def test_with_a_list_the_routes_own_origin_passes_by_every_way_of_the_token() -> None:
+    # What a cookie may do, a token that was put there on purpose may do all the more.
+    assert passes("https://ws.example.com", LISTED, cookie=True)
+    assert passes("https://ws.example.com", LISTED, cookie=False)
+
+
 def test_with_a_list_an_explicit_token_may_still_come_without_any_origin() -> None:
     # Services and devices send none; only browsers do, and they always do.
     assert passes(None, LISTED, cookie=False)
