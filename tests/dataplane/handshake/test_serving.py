@@ -119,8 +119,11 @@ def test_the_name_to_verify_can_be_another_than_the_urls() -> None:
 
 def test_a_circuit_opens_as_the_route_says_or_the_environment() -> None:
     (usual,) = serving().pool
+    environ = {"CB_FAILURE_THRESHOLD": "2", "CB_OPEN_TIMEOUT_SECONDS": "9", "CB_HEALTHCHECK_INTERVAL_SECONDS": "4"}
+    (set_,) = make_serving(route(), Settings.load(environ)).pool
     (own,) = serving(circuitBreaker={"failures": 1, "openSeconds": 7, "healthCheckSeconds": 2}).pool
-    for circuit, failures, seconds, probe_at in ((usual.circuit, 5, 60, 130), (own.circuit, 1, 7, 102)):
+    expected = ((usual.circuit, 5, 60, 130), (set_.circuit, 2, 9, 104), (own.circuit, 1, 7, 102))
+    for circuit, failures, seconds, probe_at in expected:
         assert [circuit.failed(circuit.begin(), 100) for _ in range(failures)] == [False] * (failures - 1) + [True]
         assert (circuit.seconds_left(100), circuit.probe_at) == (seconds, probe_at)
 
