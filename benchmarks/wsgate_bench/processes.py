@@ -13,7 +13,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-FILES_MIN = 8192
+FILES_MIN = 12_000
+"""Twice the idle sessions, since a gateway has two sockets for each, and some to spare."""
+
 READY_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 5
 POLL_SECONDS = 0.02

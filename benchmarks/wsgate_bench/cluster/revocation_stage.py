@@ -17,8 +17,8 @@ from e2e.processes import GATEWAY
 from e2e.redis_server import TESTER, RevocationRedis
 from e2e.services import Services
 
-from ..peers import PYTHON_ENVIRONMENT, module_command
 from ..processes import Program, started, talking
+from ..sites import PYTHON_ENVIRONMENT, module_command
 from .revoking import Outcome, Sample, Task, jti, subject
 
 NAMESPACE = "bench"
