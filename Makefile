@@ -51,8 +51,11 @@ fuzz: $(VENV)/.setup-dev ## Fuzz frame scanner and MQTT, guided by coverage, for
 	$(BIN)/python -m tests.fuzz.scanner -max_total_time=$(FUZZ_SECONDS) -max_len=4096
 	$(BIN)/python -m tests.fuzz.mqtt -max_total_time=$(FUZZ_SECONDS) -max_len=4096
 
-bench: $(VENV)/.setup-dev ## Compare wsgate with other proxies on this machine
-	PYTHONPATH=benchmarks $(BIN)/python -m wsgate_bench
+BENCH_JSON ?=
+
+bench: $(VENV)/.setup-dev ## Compare wsgate with other proxies on this machine (25 minutes); BENCH_JSON=FILE keeps the run
+	bash e2e/toolchain/build.sh haproxy
+	PYTHONPATH=benchmarks $(BIN)/python -m wsgate_bench $(if $(BENCH_JSON),--json $(BENCH_JSON))
 	PYTHONPATH=benchmarks:. $(BIN)/python -m wsgate_bench.token_cache
 	bash e2e/toolchain/build.sh
 	PYTHONPATH=benchmarks:. $(BIN)/python -m wsgate_bench.cluster

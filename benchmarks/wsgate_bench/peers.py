@@ -43,7 +43,7 @@ def upstream_program(port: int) -> Program:
 
 def wsgate_program(site: Site) -> Program:
     """The gateway with everything on: it verifies every token, and counts sizes and rates of the messages."""
-    return _wsgate_program(site, {"limits": {"maxMessageBytes": MESSAGE_BYTES_MAX}})
+    return _wsgate_program(site, {"limits": {"maxMessageBytes": MESSAGE_BYTES_MAX}, "rateLimit": RATE_LIMIT})
 
 
 def wsgate_plain_program(site: Site) -> Program:
