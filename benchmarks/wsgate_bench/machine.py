@@ -28,7 +28,8 @@ class Machine:
     def facts(self) -> list[str]:
         """Lines for a report."""
         loads = f"load average {self.load_before:.1f} before, {self.load_after:.1f} at the end"
-        programs = dict.fromkeys(self.versions.values())
+        # Two peers may be made of the same libraries.
+        programs = dict.fromkeys(part for version in self.versions.values() for part in version.split(", "))
         return [
             f"{self.day}: {self.cpus} CPUs ({self.cpu}), {self.memory_gib} GiB, Linux {self.kernel}; {loads}",
             "; ".join([f"Python {self.python}", *programs]),
