@@ -41,7 +41,7 @@ def keepalive_of(limits: RelayLimits) -> Keepalive:
 def keep_alive(transport: asyncio.Transport, limits: RelayLimits) -> None:
     """For a session's connection, whatever the platform has of it; a connection that is gone stays so."""
     connection: socket.socket | None = transport.get_extra_info("socket")
-    if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
+    if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6) or connection.fileno() < 0:
         return
     wanted = keepalive_of(limits)
     options = (
@@ -50,12 +50,17 @@ def keep_alive(transport: asyncio.Transport, limits: RelayLimits) -> None:
         ("TCP_KEEPCNT", PROBES),
         ("TCP_USER_TIMEOUT", wanted.unacknowledged_milliseconds),
     )
+    # A transport's own view of its socket makes such an object for each call: twice the time.
+    borrowed = socket.socket(connection.family, connection.type, connection.proto, fileno=connection.fileno())
     try:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in options:
             # Names that a platform lacks are left to its defaults.
             if (option := getattr(socket, name, None)) is not None:
-                connection.setsockopt(socket.IPPROTO_TCP, option, value)
+                borrowed.setsockopt(socket.IPPROTO_TCP, option, value)
     except OSError:
         # Reset meanwhile: the loop tells of it next.
         return
+    finally:
+        # The descriptor stays the transport's.
+        borrowed.detach()

@@ -1,5 +1,6 @@
 """The kernel is told to notice a cut link on both connections of a session, in times that follow the route's."""
 
+import asyncio
 import socket
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import pytest
 from tests.support.loops import on_both_loops
 from tests.support.sockets import relaying
 from wsgate_dataplane.relay.engine import RelayLimits
-from wsgate_dataplane.relay.keepalive import IDLE_SECONDS_MAX, PROBES, keepalive_of
+from wsgate_dataplane.relay.keepalive import IDLE_SECONDS_MAX, PROBES, keep_alive, keepalive_of
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,30 @@ async def test_both_connections_of_a_session_are_guarded_and_follow_new_limits()
                 assert options(end.transport.get_extra_info("socket")) == expected
         relay.engine.abort(session.id)
         await session.end()
+
+
+class Peer(asyncio.Protocol):
+    """Knows when its connection is over."""
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone.set()
+
+
+@on_both_loops
+async def test_the_descriptor_stays_the_transports_and_a_connection_that_is_gone_stays_so() -> None:
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        transport, peer = await loop.create_connection(Peer, *server.getsockname())
+        keep_alive(transport, RelayLimits())
+        accepted, _ = server.accept()
+        with accepted:
+            transport.write(b"still open")
+            assert await asyncio.to_thread(accepted.recv, 100) == b"still open"
+        transport.abort()
+        await asyncio.wait_for(peer.gone.wait(), 10)
+        # asyncio closes the socket after it has told the protocol.
+        await asyncio.sleep(0)
+        keep_alive(transport, RelayLimits())
