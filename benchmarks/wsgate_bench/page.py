@@ -34,10 +34,10 @@ METHOD = """\
   before; with the *same* token all sessions show one that has been verified already, which is where a cache
   helps.
 * **Latency** is taken by a picows client in open loop. It first finds the most that the peer echoes over 64
-  connections, each sending when its reply is there; then it sends at half of that rate, evenly, whatever the
-  replies do. A latency counts from when the message was *due*, so a stall of the peer shows in all messages
-  that fell into it, and the client's own lateness is in the figure too: `direct` shows how much that is. The
-  first half second does not count.
+  connections, each sending when its reply is there; then it sends at half of that rate, a few at once every
+  quarter of a millisecond, whatever the replies do. A latency counts from when the message was *due*, so a
+  stall of the peer shows in all messages that fell into it, and the client's own lateness is in the figure too:
+  `direct` shows how much that is. The first half second does not count.
 * **Beside handshakes**: a second process opens and closes sessions with new tokens meanwhile, each when it is
   due.
 * A measurement counts only if every message came back unchanged and every handshake ended in 101.

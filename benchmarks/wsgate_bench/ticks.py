@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 CLOCK_MONOTONIC = 1
+AT_ABSOLUTE_TIME = 1
 NANOSECONDS = 1_000_000_000
 EXPIRATIONS_BYTES = 8
 
@@ -23,10 +24,11 @@ class _Setting(ctypes.Structure):
 
 
 @contextmanager
-def ticking(interval_seconds: float, action: Callable[[], None]) -> Iterator[None]:
-    """Call action once for each interval that begins; once for all that have begun while the loop was busy.
+def ticking(first: float, interval_seconds: float, action: Callable[[], None]) -> Iterator[None]:
+    """Call action at first, by time.monotonic, and then once for each interval.
 
-    Raises OSError where the kernel gives no timer. Source: timerfd_create(2).
+    Where the loop was busy for several, it is called once for all. Raises OSError where the kernel gives no timer.
+    Source: timerfd_create(2).
     """
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor = libc.timerfd_create(CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
@@ -40,14 +42,18 @@ def ticking(interval_seconds: float, action: Callable[[], None]) -> Iterator[Non
 
     try:
         loop.add_reader(descriptor, fire)
-        seconds, nanoseconds = divmod(max(1, round(interval_seconds * NANOSECONDS)), NANOSECONDS)
-        setting = _Setting(seconds, nanoseconds, seconds, nanoseconds)
-        if libc.timerfd_settime(descriptor, 0, ctypes.byref(setting), None):
+        setting = _Setting(*_whole(interval_seconds), *_whole(first))
+        if libc.timerfd_settime(descriptor, AT_ABSOLUTE_TIME, ctypes.byref(setting), None):
             raise _last_error()
         yield
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)
+
+
+def _whole(seconds: float) -> tuple[int, int]:
+    """Seconds and nanoseconds; both zero would stop the timer."""
+    return divmod(max(1, round(seconds * NANOSECONDS)), NANOSECONDS)
 
 
 def _last_error() -> OSError:
