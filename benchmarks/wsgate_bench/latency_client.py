@@ -2,8 +2,8 @@
 
 First it finds the most that the peer echoes, each connection sending when its reply is there. Then it sends at
 half of that: messages are due at even distances, a few at once, on one connection after the other, and a latency
-counts from when the message was due, so a stall shows in every message that fell into it (no coordinated omission).
-It talks with the driver as load_client does.
+counts from when the message was due, so a stall shows in every message that fell into it (no coordinated
+omission). It talks with the driver as load_client does.
 """
 
 import asyncio
