@@ -14,6 +14,8 @@ HEAD_BYTES = 16
 """With so many bytes of a CONNECT its version is known, and whether it is one."""
 
 FRAGMENTS_MAX = 1000
+"""Frames of the message, or up to the end of the CONNECT, which need not be one message: each costs time, and an
+empty one counts in no other limit."""
 CONTROL_FRAMES_MAX = 200
 """While it is waited for, in one second."""
 
@@ -54,6 +56,7 @@ class FirstMessage:
         )
         self._payload = bytearray()
         self._opcode: int | None = None
+        self._fragments = 0
         self._wanted = 0
         """Bytes of the payload without which a CONNECT is not looked at again."""
         self.is_closed = False
@@ -81,6 +84,9 @@ class FirstMessage:
         return self._frames.rest
 
     def _data(self, frame: Frame) -> First | None:
+        self._fragments += 1
+        if self._fragments > FRAGMENTS_MAX:
+            raise FrameError(Violation(Rule.FRAGMENTS, f"no whole first message in {FRAGMENTS_MAX} frames"))
         if frame.opcode != CONTINUATION:
             self._opcode = frame.opcode
         self._payload += frame.payload
