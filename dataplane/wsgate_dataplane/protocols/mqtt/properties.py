@@ -6,6 +6,7 @@ from enum import Enum
 
 from wsgate_dataplane.protocols.mqtt.fields import (
     MALFORMED,
+    PACKET_TOO_LARGE,
     PROTOCOL_ERROR,
     MQTTError,
     Reader,
@@ -32,6 +33,10 @@ REASON_STRING, RECEIVE_MAXIMUM, TOPIC_ALIAS_MAXIMUM, USER_PROPERTY, MAXIMUM_PACK
     0x26,
     0x27,
 )
+
+
+COUNT_MAX = 1000
+"""Properties in one place; 64 KiB hold 13,000, which take a tenth of a second."""
 
 
 class Encoding(Enum):
@@ -86,12 +91,15 @@ _MAY_REPEAT: Set[int] = frozenset({USER_PROPERTY})
 def read_properties(reader: Reader, allowed: Mapping[int, Property], owner: str) -> Properties:
     """The properties at the reader's position, behind their length. owner says whose, in words for an error.
 
-    Raises MQTTError for what is not laid out as the standard says; check_properties looks at the values.
+    Raises MQTTError for what is not laid out as the standard says, and for more than COUNT_MAX; check_properties
+    looks at the values.
     """
     field = f"properties of the {owner}"
     part = reader.part(reader.variable(field), field)
     found: list[tuple[int, PropertyValue]] = []
     while not part.is_done:
+        if len(found) >= COUNT_MAX:
+            raise MQTTError(PACKET_TOO_LARGE, f"more than {COUNT_MAX} {field}")
         identifier = part.variable(field)
         found.append((identifier, _read_value(part, _known(identifier, allowed, owner))))
     return tuple(found)

@@ -7,9 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dataplane.protocols.mqtt.samples import properties
-from wsgate_dataplane.protocols.mqtt.fields import MALFORMED, PROTOCOL_ERROR, TOPIC_INVALID, MQTTError, Reader
+from wsgate_dataplane.protocols.mqtt.fields import (
+    MALFORMED,
+    PACKET_TOO_LARGE,
+    PROTOCOL_ERROR,
+    TOPIC_INVALID,
+    MQTTError,
+    Reader,
+)
 from wsgate_dataplane.protocols.mqtt.properties import (
     CONNECT_PROPERTIES,
+    COUNT_MAX,
+    USER_PROPERTY,
     WILL_PROPERTIES,
     Properties,
     Property,
@@ -31,6 +40,18 @@ def test_properties_are_read_as_they_were_written(data: st.DataObject, kind: int
     reader = Reader(written, 0, len(written))
     assert read_properties(reader, allowed, "sample") == given_
     assert reader.is_done
+
+
+def test_more_properties_than_anybody_needs_are_refused_before_they_are_read() -> None:
+    for count, is_read in ((COUNT_MAX, True), (COUNT_MAX + 1, False)):
+        written = write_properties(((USER_PROPERTY, ("", "")),) * count, CONNECT_PROPERTIES)
+        reader = Reader(written, 0, len(written))
+        if is_read:
+            assert len(read_properties(reader, CONNECT_PROPERTIES, "CONNECT")) == count
+            continue
+        with pytest.raises(MQTTError) as error:
+            read_properties(reader, CONNECT_PROPERTIES, "CONNECT")
+        assert error.value.reason == PACKET_TOO_LARGE
 
 
 @given(st.binary(max_size=40), st.sampled_from([0, 1]))
