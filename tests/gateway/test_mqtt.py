@@ -303,6 +303,18 @@ async def test_a_revocation_ends_a_session_that_waits_for_its_connect(tmp_path: 
 
 
 @on_both_loops
+async def test_a_token_that_ends_while_its_connect_is_waited_for_ends_the_session(tmp_path: Path) -> None:
+    expiry = {"expiry": {"leewaySeconds": 0}}
+    async with serving(tmp_path, auth=expiry, limits={"firstMessageSeconds": 60}) as served:
+        async with served.client(served.world.token(lifetime=2)) as client:
+            # It sends nothing, so that nothing else can end it.
+            assert await asyncio.wait_for(closing(client), 10) == ([], 1008, "token expired")
+        assert not served.broker.connects
+        assert [line["reason"] for line in served.world.logged("refused")] == ["token-expired"]
+        assert len(served.world.plane.registry) == 0
+
+
+@on_both_loops
 async def test_without_a_source_in_band_a_client_without_token_is_refused_before_its_101(tmp_path: Path) -> None:
     async with serving(tmp_path, auth={"tokenSources": ["Header"]}) as served:
         with pytest.raises(websockets.InvalidStatus) as refused:

@@ -42,7 +42,7 @@ from wsgate_dataplane.registry.registry import Registry
 from wsgate_dataplane.registry.session import Arrival, Session
 from wsgate_dataplane.relay.engine import Connection, Engine
 from wsgate_dataplane.routing.target import upstream_target
-from wsgate_dataplane.session.expiry import end_of_session
+from wsgate_dataplane.session.expiry import end_of_session, end_of_token
 from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.telemetry.metrics import PROTOCOLS, Metrics
 from wsgate_dataplane.telemetry.refusals import RefusalRing
@@ -142,6 +142,8 @@ class Handler:
         self._registry.check_room(route, admitted.identity)
         arrival = Arrival(request.request_id, request.address, attempt.protocol)
         session = self._registry.register(route, admitted.identity, arrival, attempt.front.wake)
+        # Already now: a token may end while its upstream is dialled, or a CONNECT waited for.
+        self._registry.set_age_end(session, end_of_token(route.auth.expiry, _expires_at(admitted)))
         try:
             # Registered first: what happens from here on finds the session, what happened before is seen here.
             self._admission.check_revoked(admitted.identity, time.time())
@@ -267,8 +269,7 @@ class Handler:
         client = attempt.front.leave(early)
         if client is None:
             raise Refused(Reason.CLIENT_LOST, "while the upstream was dialled")
-        expires_at = admitted.claims.expires_at if admitted.claims else None
-        end = end_of_session(serving.route.auth.expiry, expires_at, time.time(), random.random)
+        end = end_of_session(serving.route.auth.expiry, _expires_at(admitted), time.time(), random.random)
         self._registry.set_age_end(session, end)
         self._protocols[attempt.protocol].inc()
         session.mqtt = attempt.mqtt
@@ -288,6 +289,10 @@ class Handler:
             return None
         identity, address = session.identity, session.arrival.address
         return self._budgets.open(serving.rates, serving.route.key, identity.issuer, identity.subject, address)
+
+
+def _expires_at(admitted: Admitted) -> int | None:
+    return admitted.claims.expires_at if admitted.claims else None
 
 
 def _check_pending(session: Session) -> None:

@@ -9,6 +9,13 @@ JITTER = 0.1
 """maxSessionSeconds is shortened by up to this share, so that sessions opened together part."""
 
 
+def end_of_token(expiry: Expiry, expires_at: int | None) -> tuple[float, Reason] | None:
+    """The moment (Unix seconds) from which a session is not opened any more; None: there is none."""
+    if expiry.mode == "Token" and expires_at is not None:
+        return expires_at + expiry.leeway_seconds, Reason.TOKEN_EXPIRED
+    return None
+
+
 def end_of_session(
     expiry: Expiry, expires_at: int | None, now: float, random: Callable[[], float]
 ) -> tuple[float, Reason] | None:
@@ -16,9 +23,8 @@ def end_of_session(
 
     expires_at is the token's exp; now the moment of the handshake; random gives floats in [0, 1).
     """
-    ends: list[tuple[float, Reason]] = []
-    if expiry.mode == "Token" and expires_at is not None:
-        ends.append((expires_at + expiry.leeway_seconds, Reason.TOKEN_EXPIRED))
+    by_token = end_of_token(expiry, expires_at)
+    ends = [] if by_token is None else [by_token]
     if expiry.max_session_seconds is not None:
         longest = expiry.max_session_seconds * (1 - JITTER * random())
         ends.append((now + longest, Reason.SESSION_TOO_OLD))

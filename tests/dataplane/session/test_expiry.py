@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from wsgate_contract.route import Expiry
 from wsgate_dataplane.outcomes.table import Reason
-from wsgate_dataplane.session.expiry import JITTER, end_of_session
+from wsgate_dataplane.session.expiry import JITTER, end_of_session, end_of_token
 
 NOW = 1_800_000_000.0
 
@@ -38,6 +38,16 @@ def test_without_a_token_the_limit_still_holds() -> None:
 def test_in_mode_session_exp_no_longer_counts() -> None:
     expiry = Expiry(mode="Session", max_session_seconds=28800)
     assert end_of_session(expiry, int(NOW) + 60, NOW, always(0)) == (NOW + 28800, Reason.SESSION_TOO_OLD)
+
+
+def test_only_the_token_ends_a_session_that_is_not_open_yet() -> None:
+    expires_at = int(NOW) + 60
+    assert end_of_token(Expiry(leeway_seconds=5, max_session_seconds=1), expires_at) == (
+        NOW + 65,
+        Reason.TOKEN_EXPIRED,
+    )
+    assert end_of_token(Expiry(mode="Session", max_session_seconds=1), expires_at) is None
+    assert end_of_token(Expiry(), None) is None
 
 
 def test_the_limit_ends_a_session_before_its_token_does() -> None:
