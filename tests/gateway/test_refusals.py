@@ -1,6 +1,8 @@
 """Every refusal before the 101, with its reason in plain words."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -200,3 +202,21 @@ async def test_a_traceback_is_never_shown_and_nothing_else_stops_for_raw_garbage
         async with world.connect(token=world.token()):
             pass
     assert not [line for line in world.logs if line["error"]]
+
+
+@on_both_loops
+async def test_clients_that_close_behind_their_request_do_not_end_the_data_plane(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.route(upstream=await world.upstream())
+
+    def ask_and_go() -> None:
+        for _ in range(50):
+            with socket.create_connection(("127.0.0.1", world.plane.public_port)) as client:
+                client.sendall(b"GET /echo HTTP/1.1\r\nHost: gateway\r\n\r\n")
+
+    async with world.running():
+        clients = threading.Thread(target=ask_and_go)
+        clients.start()
+        await eventually(lambda: not clients.is_alive(), "the clients have gone")
+        assert (await world.refusal("/nowhere")).status == 404
+        assert not world.logged("unexpected")

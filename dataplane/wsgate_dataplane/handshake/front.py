@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Protocol, cast
 
 from wsgate_dataplane.relay.engine import Connection
+from wsgate_dataplane.relay.shut import shut
 
 HEAD_BYTES_MAX = 32_768
 """Request line and headers together."""
@@ -153,7 +154,7 @@ class Front(asyncio.Protocol):
         self._early = b""
         self._transport.write(response)
         # Half a close, and reading on until the client's: a reset could overtake the answer.
-        self._transport.write_eof()
+        shut(self._transport)
         self._transport.resume_reading()
         self._owner.answered(self)
 

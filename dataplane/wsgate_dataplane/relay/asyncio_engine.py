@@ -7,6 +7,7 @@ from wsgate_dataplane.frames.build import close_frame
 from wsgate_dataplane.protocols.mqtt.last_words import LastWords
 from wsgate_dataplane.relay.cut import cut
 from wsgate_dataplane.relay.engine import Connection, Counters, Listener, Meter, RelayLimits, SessionId
+from wsgate_dataplane.relay.shut import shut
 from wsgate_dataplane.relay.timer import DeadlineTimer
 from wsgate_dataplane.relay.tunnel import Tunnel
 
@@ -79,7 +80,7 @@ class AsyncioEngine:
         self.timer.set(self._ids, self.clock() + seconds)
         client.transport.set_protocol(leaving)
         client.transport.write(head + close_frame(*close))
-        client.transport.write_eof()
+        shut(client.transport)
         client.transport.resume_reading()
 
     def forget(self, tunnel: Tunnel) -> None:

@@ -10,6 +10,7 @@ from wsgate_dataplane.frames.scanner import Scanner
 from wsgate_dataplane.protocols.mqtt.last_words import LastWords
 from wsgate_dataplane.protocols.mqtt.scanner import MQTTScanner
 from wsgate_dataplane.relay.engine import Side
+from wsgate_dataplane.relay.shut import shut
 
 if TYPE_CHECKING:
     from wsgate_dataplane.relay.tunnel import Tunnel
@@ -172,7 +173,7 @@ class End(asyncio.Protocol):
             return
         self.is_shut = True
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            shut(self.transport)
         else:
             self.transport.close()
 
