@@ -1,6 +1,7 @@
 """The Engine on asyncio protocols, for uvloop and for the plain loop."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from wsgate_dataplane.frames.build import close_frame
@@ -17,6 +18,8 @@ class AsyncioEngine:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.clock: Callable[[], float] = loop.time
+        self.stopwatch: Callable[[], float] = time.perf_counter
+        """Moves within a turn of the loop; uvloop's time does not."""
         self.timer = DeadlineTimer[SessionId](loop, self._on_due)
         self._tunnels: dict[SessionId, Tunnel] = {}
         self._leaving: dict[SessionId, Leaving] = {}

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 CROWDED_READ_BYTES = 8192
 CROWDED_MESSAGES = 1000
 """More messages than that in one read of more than these bytes, and the peer waits for a turn of the loop."""
+CROWDED_SECONDS = 0.005
+"""So it does where following them took longer: frames and packets that are no messages cost time, too."""
 
 
 class End(asyncio.Protocol):
@@ -86,9 +88,11 @@ class End(asyncio.Protocol):
         """One large read can hold a hundred thousand tiny frames, and the loop reads on while more is there:
         after such a read this peer waits for a turn, so that others, and their revocations, get theirs.
         """
-        before = self.scanner.messages
+        before, stopwatch = self.scanner.messages, self.tunnel.engine.stopwatch
+        started = stopwatch()
         self._forward(data)
-        if self.scanner.messages - before > CROWDED_MESSAGES and self.is_readable:
+        is_crowded = self.scanner.messages - before > CROWDED_MESSAGES or stopwatch() - started > CROWDED_SECONDS
+        if is_crowded and self.is_readable:
             self.transport.pause_reading()
             asyncio.get_running_loop().call_soon(self.resume_source)
 

@@ -1,11 +1,12 @@
 """One peer's connection: it waits for the other, for its turn, and loses nothing."""
 
 import asyncio
+import itertools
 
 import pytest
 from websockets.frames import Opcode
 
-from tests.support.loops import on_both_loops
+from tests.support.loops import eventually, on_both_loops
 from tests.support.sockets import frame, relaying, stall
 from wsgate_dataplane.relay.engine import Side
 from wsgate_dataplane.relay.tunnel import WRITE_BUFFER_HIGH_BYTES
@@ -37,6 +38,24 @@ async def test_a_slow_reader_bounds_what_is_buffered_and_gets_everything(side: S
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(sender.send(stream[taken:]))
             assert await reader.exactly(len(stream)) == stream
+        await session.end()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0], ids=["quick", "slow"])
+@on_both_loops
+async def test_a_read_that_took_long_is_the_peers_last_in_its_turn_whatever_it_held(seconds: float) -> None:
+    async with relaying() as relay:
+        relay.mqtt_level = 5
+        session = await relay.open()
+        ticks = itertools.count(0.0, seconds)
+        relay.engine.stopwatch = lambda: next(ticks)
+        client = relay.engine._tunnels[session.id].client
+        # Frames without a packet, and packets that are no messages.
+        crowd = (frame(BINARY, b"", mask=True) + frame(BINARY, b"\xc0\0", mask=True)) * 700
+        client.data_received(crowd)
+        assert client.transport.is_reading() == (not seconds)
+        await eventually(client.transport.is_reading)
+        assert await session.upstream.exactly(len(crowd)) == crowd
         await session.end()
 
 
