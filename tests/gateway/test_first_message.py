@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.support.jwks import JWKSServer
+from tests.support.jwks import Fault, JWKSServer
 from tests.support.loops import eventually, on_both_loops
 from tests.support.mqtt import MQTT, Broker, connack, connect
 from tests.support.world import World, development_key
+from wsgate_cli.devkey import provider
 from wsgate_dataplane.handshake.in_band import WAITING_PER_SOURCE_MAX
 
 SOURCES = {"tokenSources": ["Header", "FirstMessage"]}
@@ -126,6 +127,26 @@ async def test_clients_of_one_address_have_few_places_to_wait_in(tmp_path: Path)
             assert await client.recv() == "y"
         for each in waiting:
             await each.close()
+
+
+@on_both_loops
+async def test_a_place_is_held_until_the_token_is_found_good(tmp_path: Path) -> None:
+    async with JWKSServer(development_key().jwks()) as keys:
+        keys.fault = Fault.SLOW
+        slow = {**provider(development_key()), "jwks": {"uri": keys.url}}
+        auth = {"providers": [slow]}
+        async with serving(tmp_path, auth=auth, environ={"WSGATE_TRUSTED_PROXIES": "none"}) as world:
+            clients = [await world.connect() for _ in range(WAITING_PER_SOURCE_MAX)]
+            for client in clients:
+                await client.send(world.token())
+            await eventually(lambda: keys.requests > 0, "the keys are asked for")
+            refusal = await world.refusal()
+            assert (refusal.status, refusal.reason) == (503, "too-many-waiting")
+            keys.release.set()
+            for client in clients:
+                await client.send("x")
+                assert await client.recv() == "x"
+                await client.close()
 
 
 @on_both_loops

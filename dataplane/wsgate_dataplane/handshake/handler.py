@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 
 from wsgate_dataplane.admission.forwarding import identity_headers, roles_of
@@ -132,11 +133,14 @@ class Handler:
         attempt.protocol = protocol_of(route.protocol, offer.subprotocols)
         credential = self._admission.find_credential(serving, request, time.time())
         opening: Opening | None = None
+        expected: Expected | None = None
         if is_required and credential is None:
             expected = in_band(route.protocol, attempt.protocol, route.auth.token_sources)
+        # Until the token is found good: keys that are waited for make a place's bytes held for longer.
+        with nullcontext() if expected is None else self._waiting.place(request.address):
             if expected is not None:
                 opening, credential = await self._ask_in_band(attempt, request, serving, offer, expected)
-        admitted = await self._admission.admit(serving, credential, time.time())
+            admitted = await self._admission.admit(serving, credential, time.time())
         if admitted.claims is not None:
             self._metrics.authenticated(admitted.claims.payload)
         self._registry.check_room(route, admitted.identity)
@@ -162,9 +166,8 @@ class Handler:
         self, attempt: Attempt, request: Request, serving: Serving, offer: WebSocketOffer, expected: Expected
     ) -> tuple[Opening, Credential]:
         """The 101 before anything is known of the client, then its first message."""
-        with self._waiting.place(request.address):
-            attempt.front.switch(switching_protocols_early(attempt.protocol, offer, request.request_id))
-            opening = await self._read_opening(attempt, serving, expected, self._check_draining)
+        attempt.front.switch(switching_protocols_early(attempt.protocol, offer, request.request_id))
+        opening = await self._read_opening(attempt, serving, expected, self._check_draining)
         self._check_draining()
         return opening, credential_of(opening.first)
 
