@@ -34,6 +34,11 @@ def data_frame(opcode: int, payload: bytes, mask: bytes | None = None, *, is_fin
     return bytes((first, 0x80 | size)) + extended + mask + masked(payload, mask)
 
 
+def as_last_fragment(frame: bytes) -> bytes:
+    """A whole message's frame as the end of a message that others began (RFC 6455 5.4); empty stays so."""
+    return bytes((frame[0] & 0xF0,)) + frame[1:] if frame else frame
+
+
 def masked(payload: bytes, mask: bytes) -> bytes:
     """Mask a payload, or take its mask off (RFC 6455 5.3)."""
     # As one number each: a loop over the bytes would take a hundred times as long.

@@ -18,7 +18,7 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wsgate_dataplane.frames.build import close_frame, ping_frame
+from wsgate_dataplane.frames.build import as_last_fragment, close_frame, ping_frame
 from wsgate_dataplane.frames.metered import MeteredScanner, Metering
 from wsgate_dataplane.frames.scanner import Scanner
 from wsgate_dataplane.protocols.mqtt.last_words import LastWords
@@ -215,7 +215,7 @@ class Tunnel:
                 return
             if not scanner.is_over:
                 said = end.last_words.after_connack if scanner.has_begun else end.last_words.before_connack
-                frame = said + frame
+                frame = (as_last_fragment(said) if scanner.is_inside_message else said) + frame
         if scanner.close_code is not None:
             # The other peer's own Close came first after all.
             frame = b""

@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from wsgate_dataplane.frames.build import close_frame, data_frame, masked, ping_frame, pong_frame
+from wsgate_dataplane.frames.build import (
+    as_last_fragment,
+    close_frame,
+    data_frame,
+    masked,
+    ping_frame,
+    pong_frame,
+)
 
 
 def parse(data: bytes, *, mask: bool) -> Frame:
@@ -58,3 +65,9 @@ def test_a_data_frame_of_any_size_is_read_back(size: int, mask: bytes | None, op
 def test_a_mask_that_is_put_on_twice_is_gone(payload: bytes, mask: bytes) -> None:
     assert masked(masked(payload, mask), mask) == payload
     assert masked(payload, mask) == bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+
+
+def test_a_message_becomes_the_last_fragment_of_another() -> None:
+    frame = parse(as_last_fragment(data_frame(2, b"end")), mask=False)
+    assert (frame.opcode, frame.fin, bytes(frame.data)) == (Opcode.CONT, True, b"end")
+    assert as_last_fragment(b"") == b""

@@ -65,6 +65,38 @@ async def test_words_wait_for_a_packet_that_spans_frames_and_nothing_behind_it_p
 
 
 @on_both_loops
+async def test_words_inside_a_fragmented_message_are_its_last_fragment() -> None:
+    async with relaying() as relay:
+        session = await mqtt_session(relay)
+        await session.upstream.send(frame(Opcode.BINARY, connack(), fin=False, mask=False))
+        assert not (await session.client.frame()).is_final
+        session.close(1008, "revoked", WORDS)
+        said = await session.client.frame()
+        assert (said.opcode, said.is_final, said.payload) == (Opcode.CONT, True, b"DISCONNECT")
+        assert (await session.client.frame()).close == (1008, "revoked")
+        await session.end()
+
+
+@pytest.mark.parametrize("is_inside", [False, True], ids=["first fragment", "last fragment"])
+@on_both_loops
+async def test_words_behind_a_fragment_that_is_not_forwarded_fit_what_was(
+    is_inside: bool,  # noqa: FBT001  # from the list above
+) -> None:
+    async with relaying() as relay:
+        relay.react = lambda recorder, _: recorder.engine.close(recorder.id, 1002, "protocol error", WORDS)
+        session = await mqtt_session(relay)
+        await session.upstream.send(frame(Opcode.BINARY, connack(), fin=not is_inside, mask=False))
+        await session.client.frame()
+        # No broker may send a CONNECT.
+        opcode = Opcode.CONT if is_inside else Opcode.BINARY
+        await session.upstream.send(frame(opcode, b"\x10\x02", fin=is_inside, mask=False))
+        said = await session.client.frame()
+        assert (said.opcode, said.payload) == (Opcode.CONT if is_inside else Opcode.BINARY, b"DISCONNECT")
+        assert (await session.client.frame()).close == (1002, "protocol error")
+        await session.end()
+
+
+@on_both_loops
 async def test_a_packet_that_does_not_end_within_the_grace_costs_the_words_and_not_the_close() -> None:
     async with relaying() as relay:
         session = await mqtt_session(relay)

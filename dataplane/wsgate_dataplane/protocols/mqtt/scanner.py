@@ -6,7 +6,7 @@ counts are those of packets.
 
 from collections.abc import Callable
 
-from wsgate_dataplane.frames.scanner import BINARY, BINARY_KINDS, Rule, Scanner
+from wsgate_dataplane.frames.scanner import BINARY, BINARY_KINDS, CONTINUATION, Rule, Scanner
 from wsgate_dataplane.protocols.mqtt.fields import PACKET_TOO_LARGE, PROTOCOL_ERROR, MQTTError
 from wsgate_dataplane.protocols.mqtt.follower import PacketFollower
 
@@ -63,6 +63,11 @@ class MQTTScanner(Scanner):
     def is_at_packet_boundary(self) -> bool:
         """Whether what was returned so far ends with a whole frame and a whole packet."""
         return not self._remaining and self._packets.is_at_boundary
+
+    @property
+    def is_inside_message(self) -> bool:
+        """Whether what was returned so far ends inside a fragmented message: no other may begin there."""
+        return self._fragments > 0
 
     @property
     def has_begun(self) -> bool:
@@ -141,6 +146,8 @@ class MQTTScanner(Scanner):
                 mask = data[payload - 4 : payload]
             packets.follow(data, payload, end if end < size else size, mask, 0)
             if packets.violation is not None:
+                # As before this frame, which is not forwarded.
+                self._fragments = int(data[position] & 0x0F == CONTINUATION)
                 self._stop_for_packet(packets.violation)
                 return position
             is_between = packets.is_at_boundary
