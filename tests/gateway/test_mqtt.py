@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.server import ServerConnection
 
+from tests.support.certificates import authority_pem, server_context
 from tests.support.loops import eventually, on_both_loops
 from tests.support.mqtt import DISCONNECT, MQTT, VERSIONS, Broker, connack, connect, packet, publish
 from tests.support.world import World
@@ -312,6 +314,27 @@ async def test_a_token_that_ends_while_its_connect_is_waited_for_ends_the_sessio
         assert not served.broker.connects
         assert [line["reason"] for line in served.world.logged("refused")] == ["token-expired"]
         assert len(served.world.plane.registry) == 0
+
+
+@on_both_loops
+async def test_a_broker_behind_tls_that_goes_before_the_connect_is_missed_at_once(tmp_path: Path) -> None:
+    world, gone = World(tmp_path), asyncio.Event()
+
+    async def go(connection: ServerConnection) -> None:
+        connection.transport.abort()
+        await connection.wait_closed()
+        gone.set()
+
+    url = await world.upstream(go, subprotocols=[MQTT], ssl=server_context(tmp_path, "broker.test"))
+    tls = {"caBundle": authority_pem(), "serverName": "broker.test"}
+    world.route("mqtt", upstream=url.replace("ws:", "wss:"), upstreamTLS=tls)
+    async with world.running(), world.connect("/mqtt", world.token(), subprotocols=[MQTT]) as client:
+        await gone.wait()
+        # So that its end has arrived.
+        await asyncio.wait_for(await client.ping(), 5)
+        await client.send(connect())
+        messages, code, _ = await asyncio.wait_for(closing(client), 5)
+        assert (messages[0][0], code) == (0x20, 1014)
 
 
 @on_both_loops

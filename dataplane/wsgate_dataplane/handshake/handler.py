@@ -202,6 +202,9 @@ class Handler:
                     attempt.front.switch(head)
                     head, check = b"", partial(_check_pending, session)
                     opening = await self._read_opening(attempt, serving, Expected.CONNECT, check)
+                    if upgraded.transport.is_closing():
+                        # Of TLS the loop reads on while nobody does, and the relay would not be told of the end.
+                        raise Refused(Reason.UPSTREAM_UNREACHABLE, "it went while the CONNECT was waited for")
             self._hand_over(attempt, admitted, session, opening, head, roles, upgraded)
         finally:
             if session.relay is None:
