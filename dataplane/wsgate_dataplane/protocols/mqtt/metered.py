@@ -24,14 +24,27 @@ class MeteredMQTTScanner(Metering, MQTTScanner):
         """See Metering.is_beyond."""
         if not self._fragments and position >= self._bytes_left:
             return True
+        if not length or (not self._allowance.closes and self._packets.messages + 1 <= self._messages_end):
+            # It holds no packet, or begins while one message may pass: nothing has to be counted.
+            return False
         payload = position + self._overhead + _HEADER_EXTENSIONS.get(length, 0)
         if payload > len(data):
             return False
         if length > 125:
             length = int.from_bytes(data[position + 2 : payload - 4], "big")
+        if self._is_free(data, payload, length):
+            return False
         held = self._packets.messages
         count = self._count(data, payload, min(payload + length, len(data)), data[payload - 4 : payload], 0)
         return count > held and (count if self._allowance.closes else held + 1) > self._messages_end
+
+    def _is_free(self, data: bytes, payload: int, length: int) -> bool:
+        """Whether the frame is one short packet that is no message, such as PINGREQ."""
+        if not self._packets.is_at_boundary or length < 2 or payload + 2 > len(data):
+            return False
+        least, most, _, counts = self._packets.tables
+        first, rest = data[payload] ^ data[payload - 4], data[payload + 1] ^ data[payload - 3]
+        return not counts[first] and least[first] <= rest <= most[first] and rest + 2 == length
 
     def _continue_frame(self, data: bytes, stop: int) -> bool:
         if self.is_careful and self._is_payload and self._allowance.closes:

@@ -1,11 +1,13 @@
 """A metered MQTT client: what counts is packets, frames pass as wholes, and a close is exact."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from tests.dataplane.frames.test_metered import Purse
 from tests.dataplane.frames.test_scanner import cut
+from tests.support.calls import calls_of
 from wsgate_dataplane.frames.scanner import Rule
 from wsgate_dataplane.protocols.mqtt.metered import MeteredMQTTScanner
 
@@ -44,6 +46,16 @@ def test_publishes_count_and_pings_and_acknowledgements_not() -> None:
     assert scanner.feed(frame(PUBLISH)) == b""
     assert scanner.is_held
     assert scanner.is_at_boundary
+
+
+@pytest.mark.parametrize("payload", [b"", PINGREQ], ids=["empty", "PINGREQ"])
+def test_frames_that_are_free_cost_little_where_nothing_is_left(payload: bytes) -> None:
+    scanner = metered(Purse(messages=0))
+    stream = frame(payload) * 500
+    # To copy the follower for each of them took 39 calls.
+    assert calls_of(lambda: scanner.feed(stream)) < 15 * 500
+    assert scanner.feed(frame(PUBLISH)) == b""
+    assert scanner.is_held
 
 
 def test_a_frame_that_bundles_too_many_is_held_whole_where_the_limit_closes() -> None:
