@@ -11,6 +11,8 @@ from tests.support.world import World, eventually
 LOOPBACK = "127.0.0.0/8"
 CLIENT = b"PROXY TCP4 192.0.2.7 198.51.100.1 51234 443\r\n"
 
+LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
+
 
 def handshake(world: World, *lines: str, token: str = "") -> bytes:
     """A request for /echo."""
@@ -65,6 +67,19 @@ async def test_forwarded_for_goes_on_where_the_header_names_a_trusted_proxy(tmp_
         assert (await answer(world, stranger + handshake(world, claim))).startswith(b"HTTP/1.1 101")
         await world.ended(2)
     assert [each.headers["X-Forwarded-For"] for each in world.requests] == ["203.0.113.9", "192.0.2.8"]
+
+
+@pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", LOCAL], ids=["UNKNOWN", "LOCAL"])
+@on_both_loops
+async def test_where_the_header_names_nobody_no_other_header_does(tmp_path: Path, header: bytes) -> None:
+    world = World(tmp_path, WSGATE_PROXY_PROTOCOL="Require", WSGATE_TRUSTED_PROXIES=LOOPBACK)
+    world.route(upstream=await world.upstream())
+    async with world.running():
+        said = header + handshake(world, "X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https")
+        assert (await answer(world, said)).startswith(b"HTTP/1.1 101")
+        (ended,) = await world.ended()
+    assert ended["address"] == "127.0.0.1"
+    assert world.requests[0].headers["X-Forwarded-Proto"] == "http"
 
 
 @on_both_loops

@@ -81,8 +81,7 @@ class _Announced(asyncio.Protocol):
             return
         if header is None:
             return
-        if header.source is not None:
-            self._front.stand_for(header.source)
+        self._front.stand_for(header.source)
         self._transport.set_protocol(self._front)
         rest = self._received[header.size :]
         if rest:

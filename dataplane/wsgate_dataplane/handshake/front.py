@@ -47,7 +47,16 @@ class Owner(Protocol):
 class Front(asyncio.Protocol):
     """Reads one request's head; what follows belongs to the session. There is no second request."""
 
-    __slots__ = ("_early", "_owner", "_received", "_stage", "_stands_for", "_transport", "_waiter")
+    __slots__ = (
+        "_early",
+        "_owner",
+        "_received",
+        "_stage",
+        "_stands_for",
+        "_transport",
+        "_waiter",
+        "is_forwarding",
+    )
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
@@ -55,6 +64,8 @@ class Front(asyncio.Protocol):
         self._received = self._early = b""
         self._waiter: asyncio.Future[None] | None = None
         self._stands_for: str | None = None
+        self.is_forwarding = True
+        """Whether its headers may say whom it stands for."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not by isinstance: uvloop's transports do not inherit from asyncio's.
@@ -88,9 +99,14 @@ class Front(asyncio.Protocol):
             self._stage = Stage.LEFT
             self._owner.gone(self)
 
-    def stand_for(self, address: str) -> None:
-        """Count as a connection of that address: the one at the other end is a proxy that said so."""
+    def stand_for(self, address: str | None) -> None:
+        """Count as a connection of that address: the one at the other end is a proxy that said so.
+
+        None: the proxy names nobody. It is its own connection then, and what stands in its X-Forwarded-For may be
+        the words of a client behind it.
+        """
         self._stands_for = address
+        self.is_forwarding = address is not None
 
     @property
     def peer(self) -> str:

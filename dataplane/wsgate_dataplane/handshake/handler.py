@@ -96,7 +96,8 @@ class Handler:
         started, is_probe = time.perf_counter(), False
         attempt = Attempt(front)
         try:
-            request = attempt.request = read_request(head, front.peer, self._trusted, self._loop)
+            trusted = self._trusted if front.is_forwarding else ()
+            request = attempt.request = read_request(head, front.peer, trusted, self._loop)
             if request.path == HEALTH_PATH:
                 is_probe = True
                 front.answer(health_answer(is_head=request.method == "HEAD"))

@@ -62,7 +62,15 @@ class Refuser:
             raise Refused(Reason.TOO_MANY_FAILURES, f"from {source_of(address)}; wait {seconds} s", seconds)
 
     def refuse(self, attempt: Attempt, refused: Refused) -> None:
-        """Answer by HTTP, or by a Close where the client has its 101 or the route wants it so."""
+        """Answer by HTTP, or by a Close where the client has its 101 or the route wants it so; raises nothing."""
+        try:
+            self._refuse(attempt, refused)
+        except Exception:
+            # Behind the outermost border: here a fault would end the process.
+            log.exception("unexpected", extra={"fields": {"reason": refused.reason.value}})
+            attempt.front.abort()
+
+    def _refuse(self, attempt: Attempt, refused: Refused) -> None:
         request = attempt.request or unreadable_request(attempt.front.peer)
         self._note(attempt, request, refused)
         outcome = refused.outcome

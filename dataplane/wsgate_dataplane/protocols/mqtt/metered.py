@@ -6,6 +6,8 @@ from wsgate_dataplane.frames.metered import Metering
 from wsgate_dataplane.frames.scanner import Rule
 from wsgate_dataplane.protocols.mqtt.scanner import MQTTScanner
 
+BUNDLE_MESSAGES_MAX = 1000
+"""So many messages of one frame may be a debt: more would be paid for by whoever shares the budget."""
 _HEADER_EXTENSIONS = {126: 2, 127: 8}
 
 
@@ -14,8 +16,11 @@ class MeteredMQTTScanner(Metering, MQTTScanner):
 
     Where an allowance closes, a frame passes only if it covers all packets of it that are there; where it is
     exceeded by a later read of a frame, nothing more is forwarded, and is_at_boundary stays False. Else one
-    message is enough for a frame to begin, and the others in it are a debt.
+    message is enough for a frame to begin, and the others in it are a debt, up to BUNDLE_MESSAGES_MAX.
     """
+
+    _begun = 0
+    """How many messages had been followed where the frame that goes on was first seen."""
 
     least_message_bytes = 2
     """Of a packet's header: one frame may hold thousands."""
@@ -46,9 +51,17 @@ class MeteredMQTTScanner(Metering, MQTTScanner):
         first, rest = data[payload] ^ data[payload - 4], data[payload + 1] ^ data[payload - 3]
         return not counts[first] and least[first] <= rest <= most[first] and rest + 2 == length
 
+    def _follow_frames(self, data: bytes, position: int) -> int:
+        end = super()._follow_frames(data, position)
+        if end > len(data):
+            self._begun = self._packets.messages
+        return end
+
     def _continue_frame(self, data: bytes, stop: int) -> bool:
-        if self.is_careful and self._is_payload and self._allowance.closes:
-            if self._count(data, 0, stop, self._mask, self._phase) > self._messages_end:
+        if self.is_careful and self._is_payload:
+            count = self._count(data, 0, stop, self._mask, self._phase)
+            is_bundle = count - self._begun > BUNDLE_MESSAGES_MAX
+            if count > self._messages_end and (self._allowance.closes or is_bundle):
                 self._stop(0, Rule.RATE, "the rate limit, within a frame")
                 return False
         return super()._continue_frame(data, stop)

@@ -9,7 +9,7 @@ from tests.dataplane.frames.test_metered import Purse
 from tests.dataplane.frames.test_scanner import cut
 from tests.support.calls import calls_of
 from wsgate_dataplane.frames.scanner import Rule
-from wsgate_dataplane.protocols.mqtt.metered import MeteredMQTTScanner
+from wsgate_dataplane.protocols.mqtt.metered import BUNDLE_MESSAGES_MAX, MeteredMQTTScanner
 
 PUBLISH = b"\x30\x05\x00\x01a\x00x"
 PINGREQ = b"\xc0\x00"
@@ -76,6 +76,23 @@ def test_where_the_limit_throttles_a_bundle_is_a_debt() -> None:
     purse.messages = 1
     assert scanner.feed(b"") != b""
     assert scanner.messages == 101
+
+
+def test_a_frame_cannot_make_a_debt_that_others_would_pay_for_hours() -> None:
+    purse = Purse(messages=1)
+    scanner = metered(purse)
+    bundle = frame(PUBLISH * 20_000)
+    out = b"".join(scanner.feed(bundle[at : at + 65_536]) for at in range(0, len(bundle), 65_536))
+    assert len(out) < len(bundle)
+    assert scanner.violation is not None
+    assert scanner.violation.rule is Rule.RATE
+    assert purse.messages > -2 * BUNDLE_MESSAGES_MAX
+
+
+def test_a_large_frame_that_the_allowance_covers_passes() -> None:
+    scanner = metered(Purse(messages=30_000))
+    bundle = frame(PUBLISH * 20_000)
+    assert b"".join(scanner.feed(bundle[at : at + 65_536]) for at in range(0, len(bundle), 65_536)) == bundle
 
 
 def test_a_bundle_that_goes_on_beyond_a_closing_limit_stops_within_its_frame() -> None:
