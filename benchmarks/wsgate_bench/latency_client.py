@@ -8,19 +8,16 @@ omission). It talks with the driver as load_client does.
 
 import asyncio
 import gc
-import json
 import math
 import os
-import sys
 import time
 from collections import deque
 from collections.abc import Sequence
 
-import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from .client_session import SessionFailed
-from .load_client import STEP_SECONDS_MAX, Task, first_cause, read_tokens, stage
+from .load_client import STEP_SECONDS_MAX, Task, play, stage
 from .ticks import ticking
 
 SHARE_OF_MOST = 0.5
@@ -177,14 +174,5 @@ async def run(task: Task, tokens: list[str]) -> None:
         connection.transport.disconnect()
 
 
-def main() -> None:
-    task = Task(**json.loads(sys.argv[1]))
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run(task, read_tokens(task)))
-    except (SessionFailed, OSError, ExceptionGroup) as error:
-        raise SystemExit(repr(first_cause(error))) from error
-
-
 if __name__ == "__main__":
-    main()
+    play(run)

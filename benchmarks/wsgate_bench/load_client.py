@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -205,7 +205,8 @@ def first_cause(error: BaseException) -> BaseException:
     return error
 
 
-def main() -> None:
+def play(run: Callable[[Task, list[str]], Coroutine[None, None, None]]) -> None:
+    """Run a client of the task in argv; what goes wrong is the process's last words."""
     task = Task(**json.loads(sys.argv[1]))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -215,4 +216,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    play(run)

@@ -8,13 +8,11 @@ from typing import Any
 import yaml
 
 from wsgate_contract import rendered
-from wsgate_operator.sinks.api_calls import ApiCalls, Document, Target, collection_of
-from wsgate_operator.sinks.api_error import ApiError, Fault
+from wsgate_operator.sinks.api_calls import ApiCalls, Document, Target
+from wsgate_operator.sinks.kept_object import KeptObject
 from wsgate_operator.sinks.packed import VERSION_MAX, Header, Packed
 from wsgate_operator.sinks.rendered_text import Item, document_text
 
-ATTEMPTS = 4
-"""Writes tried while others change the same ConfigMap; after that the caller tries again later."""
 VERSION_ANNOTATION = "wsgate.dev/config-version"
 """Says again what the header says: it survives an editor who damages the text."""
 
@@ -43,15 +41,9 @@ class ConfigMapSink:
     """
 
     def __init__(self, calls: ApiCalls, gateway: str, namespace: str, content: rendered.Content) -> None:
-        self._calls = calls
-        self._target = Target("", "v1", "configmaps", namespace, f"{gateway}-{content}")
+        target = Target("", "v1", "configmaps", namespace, f"{gateway}-{content}")
+        self._kept = KeptObject(calls, target, gateway, content)
         self._content = content
-        self._labels = {
-            "app.kubernetes.io/name": "wsgate",
-            "app.kubernetes.io/instance": gateway,
-            "app.kubernetes.io/component": content,
-            "app.kubernetes.io/managed-by": "wsgate-operator",
-        }
         self._turn = asyncio.Lock()
         self._newest = 0
         self._wanted: _Wanted | None = None
@@ -64,7 +56,7 @@ class ConfigMapSink:
 
     async def load(self) -> rendered.RenderedDocument | None:
         """What stands there now; None where it is missing or damaged. Raises ApiError."""
-        text = Packed.of_configmap(await self._read() or {}).text(self._content)
+        text = Packed.of_configmap(await self._kept.read() or {}).text(self._content)
         return None if text is None else await asyncio.to_thread(_parsed, self._content, text)
 
     async def write(self, items: Sequence[Item], *, confirmed_at: float | None = None) -> Written:
@@ -85,23 +77,7 @@ class ConfigMapSink:
             return None if self._wanted is None else await self._bring_about(self._wanted)
 
     async def _bring_about(self, wanted: _Wanted) -> Written:
-        for _ in range(ATTEMPTS - 1):
-            found = await self._read()
-            try:
-                return await self._write_over(found, wanted)
-            except ApiError as error:
-                was_deleted = error.fault is Fault.NOT_FOUND and found is not None
-                if error.fault is not Fault.CONFLICT and not was_deleted:
-                    raise
-        return await self._write_over(await self._read(), wanted)
-
-    async def _read(self) -> Document | None:
-        try:
-            return await self._calls.get(self._target)
-        except ApiError as error:
-            if error.fault is Fault.NOT_FOUND:
-                return None
-            raise
+        return await self._kept.bring_about(lambda found: self._write_over(found, wanted))
 
     async def _write_over(self, found: Document | None, wanted: _Wanted) -> Written:
         held, metadata = Packed.of_configmap(found or {}), (found or {}).get("metadata") or {}
@@ -148,22 +124,12 @@ class ConfigMapSink:
         return Packed.of_text(self._content, text)
 
     def _metadata(self, found: dict[str, Any], version: int) -> dict[str, Any]:
-        """Ours on top of what others put there."""
-        return {
-            **found,
-            "name": self._target.name,
-            "namespace": self._target.namespace,
-            "labels": {**(found.get("labels") or {}), **self._labels},
-            "annotations": {**(found.get("annotations") or {}), VERSION_ANNOTATION: str(version)},
-        }
+        annotations = {**(found.get("annotations") or {}), VERSION_ANNOTATION: str(version)}
+        return {**self._kept.metadata(found), "annotations": annotations}
 
     async def _send(self, found: Document | None, metadata: dict[str, Any], packed: Packed) -> None:
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, **packed.to_document()}
-        if found is None:
-            await self._calls.create(collection_of(self._target), body)
-        else:
-            # The resourceVersion in metadata is the precondition.
-            await self._calls.update(self._target, body)
+        await self._kept.put(found, body)
 
 
 def _parsed(content: rendered.Content, text: str) -> rendered.RenderedDocument | None:

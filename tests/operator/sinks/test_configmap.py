@@ -14,7 +14,8 @@ from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
 from wsgate_operator.sinks.api_calls import ApiCalls
 from wsgate_operator.sinks.api_error import ApiError, Fault
-from wsgate_operator.sinks.configmap import ATTEMPTS, VERSION_ANNOTATION, ConfigMapSink
+from wsgate_operator.sinks.configmap import VERSION_ANNOTATION, ConfigMapSink
+from wsgate_operator.sinks.kept_object import ATTEMPTS
 from wsgate_operator.sinks.packed import VERSION_MAX, CapacityExceededError
 from wsgate_operator.sinks.rendered_text import document_text, record_items, route_items
 
