@@ -1,5 +1,6 @@
 """What a route may say: the blocks of a WsRoute's spec, which the rendered file repeats."""
 
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -465,7 +466,7 @@ class Route(RoutePolicy):
         description="Opaque id of the copy of the Secret that upstreamTLS.clientCertificateRef names.",
     )
 
-    @property
+    @cached_property
     def key(self) -> str:
         """namespace/name: what names the route everywhere."""
         return f"{self.namespace}/{self.name}"

@@ -94,7 +94,7 @@ def claim_values(payload: Mapping[str, Any], path: str) -> tuple[str, ...]:
     """
     value: Any = payload
     for segment in claim_path(path):
-        if not isinstance(value, Mapping) or segment not in value:
+        if not isinstance(value, dict) or segment not in value:
             return ()
         value = value[segment]
     return texts_of(value)

@@ -40,7 +40,7 @@ def roles_of(payload: Mapping[str, Any], paths: Iterable[str]) -> Roles:
 def _values_at(value: object, path: Sequence[str]) -> Iterator[str]:
     if not path:
         yield from texts_of(value)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         first, *rest = path
         members = value.values() if first == ANY_SEGMENT else (value[first],) if first in value else ()
         for member in members:

@@ -6,7 +6,6 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import partial
 
 from wsgate_dataplane.admission.forwarding import identity_headers, roles_of
@@ -45,7 +44,7 @@ from wsgate_dataplane.relay.engine import Connection, Engine
 from wsgate_dataplane.routing.target import upstream_target
 from wsgate_dataplane.session.expiry import end_of_session, end_of_token
 from wsgate_dataplane.settings import Settings
-from wsgate_dataplane.telemetry.metrics import PROTOCOLS, Metrics
+from wsgate_dataplane.telemetry.metrics import Metrics
 from wsgate_dataplane.telemetry.refusals import RefusalRing
 from wsgate_dataplane.upstreams.answer import Offer
 from wsgate_dataplane.upstreams.dial import Target, Upgraded, head_bytes
@@ -84,7 +83,6 @@ class Handler:
         self._engine = engine
         self._registry = registry
         self._metrics = metrics
-        self._protocols = {each: metrics.protocol_connections.labels(each) for each in PROTOCOLS}
         self._refuser = Refuser(settings, loop, engine, metrics, refusals)
         self._waiting = Waiting(limits_sources=settings.wsgate_trusted_proxies is not None)
         self._budgets = budgets
@@ -122,8 +120,7 @@ class Handler:
             self._refuser.refuse(attempt, Refused(Reason.UNEXPECTED))
         finally:
             if not is_probe:
-                self._metrics.connections.inc()
-                self._metrics.handshake_seconds.observe(time.perf_counter() - started)
+                self._metrics.asked(time.perf_counter() - started)
 
     async def _open(self, attempt: Attempt, request: Request, serving: Serving, offer: WebSocketOffer) -> None:
         self._check_draining()
@@ -137,11 +134,13 @@ class Handler:
         expected: Expected | None = None
         if is_required and credential is None:
             expected = in_band(route.protocol, attempt.protocol, route.auth.token_sources)
-        # Until the token is found good: keys that are waited for make a place's bytes held for longer.
-        with nullcontext() if expected is None else self._waiting.place(request.address):
-            if expected is not None:
-                opening, credential = await self._ask_in_band(attempt, request, serving, offer, expected)
+        if expected is None:
             admitted = await self._admission.admit(serving, credential, time.time())
+        else:
+            # Until the token is found good: keys that are waited for make a place's bytes held for longer.
+            with self._waiting.place(request.address):
+                opening, credential = await self._ask_in_band(attempt, request, serving, offer, expected)
+                admitted = await self._admission.admit(serving, credential, time.time())
         if admitted.claims is not None:
             self._metrics.authenticated(admitted.claims.payload)
         self._registry.check_room(route, admitted.identity)
@@ -278,7 +277,7 @@ class Handler:
             raise Refused(Reason.CLIENT_LOST, "while the upstream was dialled")
         end = end_of_session(serving.route.auth.expiry, _expires_at(admitted), time.time(), random.random)
         self._registry.set_age_end(session, end)
-        self._protocols[attempt.protocol].inc()
+        self._metrics.opened(attempt.protocol)
         session.mqtt = attempt.mqtt
         self._engine.open(
             client,

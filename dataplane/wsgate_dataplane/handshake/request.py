@@ -1,6 +1,6 @@
 """The client's request, read once into a value that cannot be wrong."""
 
-import base64
+import binascii
 import hashlib
 import re
 from collections.abc import Sequence
@@ -71,8 +71,9 @@ class Request:
         if values is None:
             return ()
         joined = ",".join(values)
-        parts = joined.split(",") if "," in joined else (joined,)
-        return tuple([item for part in parts if (item := part.strip())])
+        if "," in joined:
+            return tuple([item for part in joined.split(",") if (item := part.strip())])
+        return (item,) if (item := joined.strip()) else ()
 
 
 class WebSocketOffer(NamedTuple):
@@ -90,9 +91,9 @@ def read_offer(request: Request) -> WebSocketOffer:
     if request.method != "GET":
         raise Refused(Reason.METHOD_NOT_ALLOWED, f"expected GET, found {request.method[:20]}")
     # Exactly that: with other protocols beside it aiohttp would read early frames as HTTP.
-    if [item.lower() for item in request.items("upgrade")] != ["websocket"]:
+    if ",".join(request.items("upgrade")).lower() != "websocket":
         raise Refused(Reason.UPGRADE_REQUIRED, "no Upgrade: websocket")
-    if "upgrade" not in [item.lower() for item in request.items("connection")]:
+    if "upgrade" not in ",".join(request.items("connection")).lower().split(","):
         raise Refused(Reason.UPGRADE_REQUIRED, "no Connection: Upgrade; a proxy in between may drop it")
     if request.has_body:
         # A body behind an upgrade is what request smuggling is made of.
@@ -103,17 +104,23 @@ def read_offer(request: Request) -> WebSocketOffer:
     key = request.one("sec-websocket-key") or ""
     if not _KEY.fullmatch(key):
         raise Refused(Reason.REQUEST_MALFORMED, "Sec-WebSocket-Key is not 16 bytes in base64")
-    subprotocols = request.items("sec-websocket-protocol")
-    if not all(_VISIBLE.fullmatch(each) for each in subprotocols):
-        # RFC 6455 4.1. The 101 echoes one after the connection has left aiohttp: too late for an error.
-        raise Refused(Reason.REQUEST_MALFORMED, "a subprotocol is not visible ASCII")
-    if len(set(subprotocols)) != len(subprotocols):
-        raise Refused(Reason.REQUEST_MALFORMED, "a subprotocol is offered twice")
+    if subprotocols := request.items("sec-websocket-protocol"):
+        _check_subprotocols(subprotocols)
     extensions = request.items("sec-websocket-extensions")
-    known = tuple(e for e in extensions if e.partition(";")[0].strip() == "permessage-deflate")
-    return WebSocketOffer(key, accept_of(key), subprotocols, known)
+    if extensions:
+        extensions = tuple(e for e in extensions if e.partition(";")[0].strip() == "permessage-deflate")
+    return WebSocketOffer(key, accept_of(key), subprotocols, extensions)
+
+
+def _check_subprotocols(offered: Sequence[str]) -> None:
+    """RFC 6455 4.1."""
+    if not all(_VISIBLE.fullmatch(each) for each in offered):
+        raise Refused(Reason.REQUEST_MALFORMED, "a subprotocol is not visible ASCII")
+    if len(set(offered)) != len(offered):
+        raise Refused(Reason.REQUEST_MALFORMED, "a subprotocol is offered twice")
 
 
 def accept_of(key: str) -> str:
     """The Sec-WebSocket-Accept that proves that a server has read the key (RFC 6455 4.2.2)."""
-    return base64.b64encode(hashlib.sha1(key.encode() + ACCEPT_GUID).digest()).decode()
+    digest = hashlib.sha1(key.encode() + ACCEPT_GUID).digest()
+    return binascii.b2a_base64(digest, newline=False).decode()

@@ -42,7 +42,7 @@ class TokenCache:
         self._memory = memory
         self._shared = shared
         self._clock = clock
-        self._counters = {finding: metrics.token_cache_lookups.labels(finding) for finding in Finding}
+        self._tallies = {finding: metrics.token_cache_lookups[finding.value] for finding in Finding}
         metrics.token_cache_entries.set_function(lambda: len(memory))
 
     @property
@@ -60,7 +60,7 @@ class TokenCache:
             finding, expires_at = await self._shared.ask(proof, now)
             if finding is Finding.SHARED:
                 self._memory.keep(proof, expires_at)
-        self._counters[finding].inc()
+        self._tallies[finding].count += 1
         return finding in _HITS
 
     def keep(self, proof: bytes, expires_at: object) -> None:

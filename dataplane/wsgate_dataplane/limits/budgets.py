@@ -18,7 +18,8 @@ log = logging.getLogger("wsgate")
 IDLE_MAX = 100_000
 """Budgets without a session that are remembered, some 50 MiB; the one that is full first makes room."""
 
-BudgetKey = tuple[object, ...]
+BudgetKey = tuple[str | None, ...]
+"""Route, limits, kind, and who: a subject with its issuer, or an address."""
 
 
 class Budget:
@@ -26,6 +27,7 @@ class Budget:
 
     __slots__ = (
         "_owner",
+        "buckets",
         "bytes",
         "closes",
         "granted_at",
@@ -43,6 +45,8 @@ class Budget:
         self.closes = rates.closes
         self.messages = _bucket(rates.messages, share, now)
         self.bytes = _bucket(rates.bytes, share, now)
+        self.buckets = tuple(each for each in (self.messages, self.bytes) if each is not None)
+        """Those that there are."""
         self.sessions = 0
         self.is_touched = False
         """Whether something was drawn since the other pods were told last."""
@@ -50,11 +54,6 @@ class Budget:
         """Whether it had too little since then."""
         self.granted_at = -inf
         """When the pods have agreed on its share, by the clock; -inf: they have not, or too long ago."""
-
-    @property
-    def buckets(self) -> tuple[Bucket, ...]:
-        """Those that there are."""
-        return tuple(each for each in (self.messages, self.bytes) if each is not None)
 
     @property
     def is_divided(self) -> bool:
@@ -125,7 +124,8 @@ class Budgets:
         Where neither is known, it has one of its own.
         """
         now = self._clock()
-        self._forget_idle(now)
+        if self._idle:
+            self._forget_idle(now)
         key = self._key(rates, route, issuer, subject, address)
         budget = None if key is None else self._budgets.get(key)
         if budget is None:
@@ -161,8 +161,11 @@ class Budgets:
         if budget.key is None:
             return
         now = self._clock()
-        self._idle.set(budget.key, now + budget.seconds_to_full(now))
-        self._forget_idle(now)
+        if seconds := budget.seconds_to_full(now):
+            self._idle.set(budget.key, now + seconds)
+            self._forget_idle(now)
+        else:
+            del self._budgets[budget.key]
 
     def _forget_idle(self, now: float) -> None:
         for key in self._idle.pop_due(now):
@@ -175,11 +178,11 @@ class Budgets:
         self, rates: Rates, route: str, issuer: str | None, subject: str | None, address: str
     ) -> BudgetKey | None:
         if rates.key == "Subject" and subject is not None:
-            return (route, rates, "subject", issuer, subject)
+            return (route, rates.name, "subject", issuer, subject)
         if rates.key == "Connection":
             return None
         if self._knows_addresses:
-            return (route, rates, "address", source_of(address))
+            return (route, rates.name, "address", source_of(address))
         if not self._has_warned:
             self._has_warned = True
             detail = (
@@ -192,8 +195,7 @@ class Budgets:
 
 def shared_name(key: BudgetKey) -> str:
     """A budget's name where pods share it: the same in each, and nobody's subject or address."""
-    route, rates, *who = key
-    text = json.dumps([route, repr(rates), *who])
+    text = json.dumps(key)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
 
 

@@ -142,6 +142,8 @@ class SessionMeter:
 
     def settle(self) -> None:
         """Nothing waits any more."""
+        if not self._is_paused:
+            return
         self._is_paused = False
         for claim in (self._messages, self._bytes):
             if claim is not None:

@@ -1,6 +1,7 @@
 """What a route lets each of its clients send, with the environment's values filled in. Pure."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from wsgate_contract.route import RateLimit
@@ -27,6 +28,11 @@ class Rates:
     """Who shares a budget."""
     closes: bool = False
     """Whether a session that exceeds it ends; else its client is read slower."""
+
+    @cached_property
+    def name(self) -> str:
+        """The same for the same limits, in every process."""
+        return repr(self)
 
 
 def rates_of(limit: RateLimit | None, per_second: int | None, burst: int | None) -> Rates | None:

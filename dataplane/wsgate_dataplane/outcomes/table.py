@@ -15,6 +15,8 @@ Level = Literal["info", "warning", "error"]
 class Reason(StrEnum):
     """Stable kebab-case names; also the metric label."""
 
+    __hash__ = str.__hash__  # Enum's own is a Python function
+
     # The request itself.
     REQUEST_MALFORMED = "request-malformed"
     PATH_UNSAFE = "path-unsafe"

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +11,7 @@ from wsgate_contract.route import Route
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
 from wsgate_dataplane.protocols.mqtt.last_words import last_words
+from wsgate_dataplane.registry.reports import Report, Reports
 from wsgate_dataplane.registry.session import Arrival, Session
 from wsgate_dataplane.relay.engine import Closed, Engine
 from wsgate_dataplane.relay.timer import DeadlineTimer
@@ -20,18 +20,11 @@ from wsgate_dataplane.revocation.matching import Identity, claims_of, is_in_forc
 from wsgate_dataplane.session.index import Index
 from wsgate_dataplane.session.lifecycle import ClosedBy, Ended, Phase
 from wsgate_dataplane.session.pace import pace
-from wsgate_dataplane.telemetry.identity import Mode, visible
+from wsgate_dataplane.telemetry.identity import Mode
 from wsgate_dataplane.telemetry.metrics import Metrics
-
-log = logging.getLogger("wsgate")
 
 CLOCK_JUMP_SECONDS = 1.0
 """A wall clock that moved by more against the loop's moves every token's expiry with it."""
-
-PROXY_ERRORS = frozenset(
-    {Reason.UPSTREAM_LOST, Reason.WRITE_TIMEOUT, Reason.FRAME_INVALID, Reason.MQTT_MALFORMED, Reason.MQTT_PROTOCOL}
-)
-"""Ends that ws_proxy_errors_total counts."""
 
 
 def _nothing() -> None:
@@ -59,10 +52,8 @@ class Registry:
         self._loop = loop
         self._engine = engine
         self._metrics = metrics
-        self._log_identity = log_identity
+        self._reports = Reports(loop, metrics, log_identity)
         self._random = random
-        levels = logging.getLevelNamesMapping()
-        self._levels = {reason: levels[outcome.level.upper()] for reason, outcome in OUTCOMES.items()}
         # Not from 1: an id that somebody has noted must not name another session after a restart.
         self._uids = itertools.count(1 + int(random() * 2**40))
         self._sessions: dict[int, Session] = {}
@@ -99,7 +90,7 @@ class Registry:
 
     def set_age_end(self, session: Session, end: tuple[float, Reason] | None) -> None:
         """End the session at a moment (Unix seconds) for a reason."""
-        if end is not None:
+        if end is not None and end != self._age_ends.get(session.uid):
             self._age_ends[session.uid] = end
             self._ages.set(session.uid, end[0] - self._clock_offset)
 
@@ -182,46 +173,14 @@ class Registry:
                 self._engine.abort(session.relay)
         self._ages.stop()
         self._closings.stop()
+        self._reports.tell()
 
     def session_over(self, session: Session, ended: Ended, closed: Closed) -> None:
-        """Both connections are gone: forget, count and say it once."""
+        """Both connections are gone: forget it, and have it counted and said once."""
         self._forget(session)
-        counters, now = closed.counters, self._loop.time()
-        duration = now - session.started_at
-        self._metrics.closed(ended.reason, duration)
-        self._metrics.relayed(
-            (counters.bytes_to_upstream, counters.bytes_to_client),
-            (counters.messages_to_upstream, counters.messages_to_client),
-        )
-        if ended.reason is Reason.TOKEN_REVOKED:
-            self._metrics.revocation_to_close_seconds.observe(now - session.ended_at)
-        if ended.reason is Reason.RATE_EXCEEDED:
-            self._metrics.rate_limit_violations.inc()
-        if ended.reason in PROXY_ERRORS:
-            self._metrics.proxy_errors.labels(session.arrival.protocol).inc()
-        identity = session.identity
-        fields = {
-            "reason": ended.reason.value,
-            "closed_by": ended.closed_by,
-            "code": ended.code,
-            "detail": ended.detail,
-            "route": session.route.key,
-            "protocol": session.arrival.protocol,
-            "request_id": session.arrival.request_id,
-            "address": session.arrival.address,
-            "iss": identity.issuer,
-            "sub": visible(identity.subject, self._log_identity),
-            "sid": visible(identity.session_id, self._log_identity),
-            "jti": visible(identity.jti, self._log_identity),
-            "seconds": round(duration, 3),
-            "bytes_to_upstream": counters.bytes_to_upstream,
-            "bytes_to_client": counters.bytes_to_client,
-            "messages_to_upstream": counters.messages_to_upstream,
-            "messages_to_client": counters.messages_to_client,
-            "clean": closed.is_clean,
-            "config_version": self.config_version,
-        }
-        log.log(self._levels[ended.reason], "session ended", extra={"fields": fields})
+        now = self._loop.time()
+        lasted, closing = now - session.started_at, now - session.ended_at
+        self._reports.add(Report(session, ended, closed, lasted, closing, time.time(), self.config_version))
 
     def _candidates(self, records: Iterable[RevocationRecord]) -> Iterator[tuple[RevocationRecord, Session]]:
         """Records with the sessions that they may touch."""

@@ -126,6 +126,8 @@ class End(asyncio.Protocol):
 
     def mute(self) -> None:
         """Forward nothing more from this peer, but keep reading to see its FIN."""
+        if self._feed is _drop:
+            return
         self._feed = _drop
         if not self.is_lost and not self.transport.is_closing():
             self.transport.resume_reading()

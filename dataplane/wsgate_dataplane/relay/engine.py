@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from wsgate_dataplane.frames.metered import Allowance
 from wsgate_dataplane.protocols.mqtt.last_words import LastWords
+from wsgate_dataplane.relay.keepalive import SocketOptions, keepalive_options
 
 SessionId = int
 
@@ -48,6 +50,12 @@ class RelayLimits:
     """Longest wait for a frame boundary before a Close of ours."""
     close_seconds: float = 1
     """From the decision to close until the connections are cut."""
+
+    @cached_property
+    def socket_options(self) -> SocketOptions:
+        """What the kernel is told of both connections."""
+        told = self.write_seconds + self.grace_seconds + self.close_seconds
+        return keepalive_options(self.idle_seconds, told)
 
 
 class Counters(NamedTuple):

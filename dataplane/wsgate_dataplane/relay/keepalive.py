@@ -7,9 +7,6 @@ to a dead peer would be sent again and again for a quarter of an hour.
 import asyncio
 import math
 import socket
-from typing import NamedTuple
-
-from wsgate_dataplane.relay.engine import RelayLimits
 
 PROBES = 3
 """Unanswered ones in a row that end a connection."""
@@ -21,45 +18,44 @@ WRITE_SLACK_SECONDS = 5
 """A peer that takes no bytes is told so by us before the kernel gives up on it."""
 
 
-class Keepalive(NamedTuple):
-    """In whole seconds, as the kernel takes them; the last in milliseconds."""
-
-    idle_seconds: int
-    probe_seconds: int
-    unacknowledged_milliseconds: int
+SocketOptions = tuple[tuple[int, int, int], ...]
+"""Level, name and value of each, as setsockopt takes them."""
 
 
-def keepalive_of(limits: RelayLimits) -> Keepalive:
-    """Half of a route's idleSeconds before the first probe, so that the last one falls within them."""
-    idle = min(max(1, math.floor(limits.idle_seconds / 2)), IDLE_SECONDS_MAX)
-    probe = min(max(1, math.floor(limits.idle_seconds / 2 / PROBES)), PROBE_SECONDS_MAX)
-    noticed = idle + PROBES * probe
-    told = limits.write_seconds + limits.grace_seconds + limits.close_seconds + WRITE_SLACK_SECONDS
-    return Keepalive(idle, probe, math.ceil(max(noticed, told) * 1000))
+def keepalive_options(idle_seconds: float, told_seconds: float) -> SocketOptions:
+    """Half of a route's idleSeconds before the first probe, so that the last one falls within them.
 
-
-def keep_alive(transport: asyncio.Transport, limits: RelayLimits) -> None:
-    """For a session's connection, whatever the platform has of it; a connection that is gone stays so."""
-    connection: socket.socket | None = transport.get_extra_info("socket")
-    if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6) or connection.fileno() < 0:
-        return
-    wanted = keepalive_of(limits)
-    options = (
-        ("TCP_KEEPIDLE", wanted.idle_seconds),
-        ("TCP_KEEPINTVL", wanted.probe_seconds),
+    told_seconds: from a peer's last acknowledgement until we have ended the session of one that takes no bytes.
+    """
+    idle = min(max(1, math.floor(idle_seconds / 2)), IDLE_SECONDS_MAX)
+    probe = min(max(1, math.floor(idle_seconds / 2 / PROBES)), PROBE_SECONDS_MAX)
+    unacknowledged = max(idle + PROBES * probe, told_seconds + WRITE_SLACK_SECONDS)
+    wanted = (
+        ("TCP_KEEPIDLE", idle),
+        ("TCP_KEEPINTVL", probe),
         ("TCP_KEEPCNT", PROBES),
-        ("TCP_USER_TIMEOUT", wanted.unacknowledged_milliseconds),
+        ("TCP_USER_TIMEOUT", math.ceil(unacknowledged * 1000)),
     )
-    # A transport's own view of its socket makes such an object for each call: twice the time.
-    borrowed = socket.socket(connection.family, connection.type, connection.proto, fileno=connection.fileno())
+    # Names that a platform lacks are left to its defaults.
+    known = [(getattr(socket, name), value) for name, value in wanted if hasattr(socket, name)]
+    keep = (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return (keep, *((socket.IPPROTO_TCP, name, value) for name, value in known))
+
+
+def keep_alive(transport: asyncio.Transport, options: SocketOptions) -> None:
+    """For a session's connection, if it is TCP; a connection that is gone stays so."""
+    view = transport.get_extra_info("socket")
+    descriptor = -1 if view is None else view.fileno()
+    if descriptor < 0:
+        return
+    # A transport's own view of its socket makes such an object for each call: twice the time. The family, which
+    # is asked for slowly, matters to Python only.
+    borrowed = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
     try:
-        borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in options:
-            # Names that a platform lacks are left to its defaults.
-            if (option := getattr(socket, name, None)) is not None:
-                borrowed.setsockopt(socket.IPPROTO_TCP, option, value)
+        for option in options:
+            borrowed.setsockopt(*option)
     except OSError:
-        # Reset meanwhile: the loop tells of it next.
+        # Not TCP; or reset meanwhile: the loop tells of it next.
         return
     finally:
         # The descriptor stays the transport's.

@@ -10,13 +10,10 @@ CLOSING: our Close goes to each side at the first frame boundary of what that si
 other sends afterwards is dropped. ENDING: the peers end it themselves, the gateway passes FIN on.
 """
 
-import asyncio
 import math
 import os
-from collections.abc import Callable
 from enum import Enum
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsgate_dataplane.frames.build import as_last_fragment, close_frame, ping_frame
 from wsgate_dataplane.frames.metered import MeteredScanner, Metering
@@ -55,17 +52,23 @@ CLOCK_SLACK_SECONDS = 0.002
 class State(Enum):
     """See the module's docstring."""
 
+    __hash__ = object.__hash__  # Enum's own is a Python function
+
     OPEN = "open"
     CLOSING = "closing"
     ENDING = "ending"
     GONE = "gone"
 
 
+# Names of their own: to look a member up in its class takes ten times as long.
+OPEN, CLOSING, ENDING, GONE = State
+CLIENT, UPSTREAM = Side
+
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.OPEN: frozenset({State.CLOSING, State.ENDING, State.GONE}),
-    State.CLOSING: frozenset({State.GONE}),
-    State.ENDING: frozenset({State.CLOSING, State.GONE}),
-    State.GONE: frozenset(),
+    OPEN: frozenset({CLOSING, ENDING, GONE}),
+    CLOSING: frozenset({GONE}),
+    ENDING: frozenset({CLOSING, GONE}),
+    GONE: frozenset(),
 }
 
 
@@ -98,31 +101,38 @@ class Tunnel:
         *,
         extensions: bool,
     ) -> None:
-        def end(side: Side, transport: asyncio.Transport, meter: Meter | None = None) -> End:
-            scanner = _scanners(mqtt_level, meter, extensions=extensions)(
-                masked=side is Side.CLIENT,
-                max_message_bytes=limits.max_message_bytes,
-                max_fragments=limits.max_fragments,
-                max_control_frames_per_second=limits.max_control_frames_per_second,
-                clock=engine.clock,
-            )
-            keep_alive(transport, limits)
-            transport.set_write_buffer_limits(WRITE_BUFFER_HIGH_BYTES, WRITE_BUFFER_LOW_BYTES)
-            if meter is not None and isinstance(scanner, Metering):
-                return MeteredEnd(self, side, transport, scanner, engine.clock, meter)
-            return End(self, side, transport, scanner, engine.clock)
-
         self.engine = engine
         self.id = id_
         self.limits = limits
         self.listener = listener
-        self.state = State.OPEN
+        self.state = OPEN
         self.is_clean = True
         self.first_close: End | None = None
         self.cut_at = 0.0
         self.grace_until = 0.0
-        self.client = end(Side.CLIENT, ends[0].transport, meter)
-        self.upstream = end(Side.UPSTREAM, ends[1].transport)
+        transports = (ends[0].transport, ends[1].transport)
+        for transport in transports:
+            keep_alive(transport, limits.socket_options)
+            transport.set_write_buffer_limits(WRITE_BUFFER_HIGH_BYTES, WRITE_BUFFER_LOW_BYTES)
+        rules: dict[str, Any] = {
+            "max_message_bytes": limits.max_message_bytes,
+            "max_fragments": limits.max_fragments,
+            "max_control_frames_per_second": limits.max_control_frames_per_second,
+            "clock": engine.clock,
+        }
+        plain: type[Scanner] = Scanner
+        metered: type[Metering] = MeteredScanner
+        if mqtt_level is None:
+            rules["extensions"] = extensions
+        else:
+            plain, metered, rules["level"] = MQTTScanner, MeteredMQTTScanner, mqtt_level
+        self.client: End
+        if meter is None:
+            self.client = End(self, CLIENT, transports[0], plain(masked=True, **rules), engine.clock)
+        else:
+            scanner = metered(meter, masked=True, **rules)
+            self.client = MeteredEnd(self, CLIENT, transports[0], scanner, engine.clock, meter)
+        self.upstream = End(self, UPSTREAM, transports[1], plain(masked=False, **rules), engine.clock)
         self.client.other, self.upstream.other = self.upstream, self.client
 
     def start(self, first: tuple[bytes, bytes], early: tuple[bytes, bytes]) -> None:
@@ -146,7 +156,7 @@ class Tunnel:
 
     def scanner_stopped(self, end: End) -> None:
         """A limit was broken, a Close frame passed, or the boundary that our Close waits for may be there."""
-        if self.state is State.CLOSING:
+        if self.state is CLOSING:
             self._say_close(end.other)
             return
         end.mute()
@@ -156,19 +166,19 @@ class Tunnel:
             return
         if self.first_close is None:
             self.first_close = end
-        if end.other.scanner.close_code is not None and self.state is State.OPEN:
+        if end.other.scanner.close_code is not None and self.state is OPEN:
             # Both Close frames have passed; the server of each connection shuts first (RFC 6455 7.1.1).
             self._end()
             self.client.shut()
 
     def end_of_stream(self, end: End) -> None:
         """A peer's FIN, or its connection is gone."""
-        if self.state is State.OPEN and self.first_close is None:
+        if self.state is OPEN and self.first_close is None:
             end.mute()
             self.listener.side_lost(SideLost(end.side))
-        if self.state is State.OPEN:
+        if self.state is OPEN:
             self._end()
-        if self.state is State.ENDING and not end.other.has_eof:
+        if self.state is ENDING and not end.other.has_eof:
             # Where both have shut already, closing is all that is left.
             end.other.shut()
         self._finish()
@@ -179,14 +189,14 @@ class Tunnel:
             is_heard_out = end.other.has_eof or end.other.is_lost
             if end.has_eof and is_heard_out and not end.is_lost:
                 end.transport.close()
-        if self.client.is_lost and self.upstream.is_lost and self.state is not State.GONE:
+        if self.client.is_lost and self.upstream.is_lost and self.state is not GONE:
             self._gone()
 
     def close(self, code: int, words: str, last_words: LastWords | None = None) -> None:
         """Close both sides on a frame boundary each; last_words, for the client, need a packet's end too."""
-        if self.state is State.CLOSING or self.state is State.GONE:
+        if self.state is CLOSING or self.state is GONE:
             return
-        self._become(State.CLOSING)
+        self._become(CLOSING)
         now = self.engine.clock()
         self.cut_at = now + self.limits.close_seconds
         self.grace_until = now + min(self.limits.grace_seconds, self.limits.close_seconds)
@@ -195,7 +205,7 @@ class Tunnel:
                 # The other peer's own Close has passed to this one already, or it hears no more.
                 end.shut()
                 continue
-            mask = os.urandom(4) if end.side is Side.UPSTREAM else None
+            mask = os.urandom(4) if end.side is UPSTREAM else None
             end.pending_close = close_frame(code, words, mask)
             end.other.finish_frame()
             if end is self.client and last_words is not None:
@@ -226,13 +236,13 @@ class Tunnel:
         end.shut()
 
     def _end(self) -> None:
-        self._become(State.ENDING)
+        self._become(ENDING)
         self.cut_at = self.engine.clock() + self.limits.close_seconds
         self.reschedule()
 
     def abort(self) -> None:
         """Cut both connections now."""
-        if self.state is State.GONE:
+        if self.state is GONE:
             return
         self.is_clean = False
         for end in (self.client, self.upstream):
@@ -242,7 +252,7 @@ class Tunnel:
         self._gone()
 
     def _gone(self) -> None:
-        self._become(State.GONE)
+        self._become(GONE)
         self.engine.forget(self)
         self.client.session_over()
         first = self.first_close
@@ -268,7 +278,7 @@ class Tunnel:
         self.limits = limits
         for end in (self.client, self.upstream):
             if not end.is_lost:
-                keep_alive(end.transport, limits)
+                keep_alive(end.transport, limits.socket_options)
             end.scanner.set_limits(
                 limits.max_message_bytes, limits.max_fragments, limits.max_control_frames_per_second
             )
@@ -276,11 +286,11 @@ class Tunnel:
 
     def reschedule(self) -> None:
         """Ask the engine's one timer for the next moment at which something is due."""
-        if self.state is State.GONE:
+        if self.state is GONE:
             return
-        if self.state is State.CLOSING and (self.client.pending_close or self.upstream.pending_close):
+        if self.state is CLOSING and (self.client.pending_close or self.upstream.pending_close):
             due = self.grace_until
-        elif self.state is not State.OPEN:
+        elif self.state is not OPEN:
             due = self.cut_at
         else:
             due = min(*(self._silence_due(end) for end in (self.client, self.upstream)), self.client.held_until)
@@ -298,7 +308,7 @@ class Tunnel:
     def on_due(self) -> None:
         """The moment has come."""
         now = self.engine.clock()
-        if self.state is not State.OPEN:
+        if self.state is not OPEN:
             if now >= self.cut_at - CLOCK_SLACK_SECONDS:
                 self.abort()
                 return
@@ -319,7 +329,7 @@ class Tunnel:
             return
         if now >= self.client.held_until - CLOCK_SLACK_SECONDS:
             self.client.release()
-            if self.state is not State.OPEN:
+            if self.state is not OPEN:
                 return
         for end in (self.client, self.upstream):
             if self._is_stuck(end, now):
@@ -350,12 +360,3 @@ class Tunnel:
             end.stuck_since, end.stuck_bytes = now, size
             return False
         return True
-
-
-def _scanners(mqtt_level: int | None, meter: Meter | None, *, extensions: bool) -> Callable[..., Scanner]:
-    """What makes the scanner of one side."""
-    if mqtt_level is None:
-        plain = partial(Scanner, extensions=extensions)
-        return plain if meter is None else partial(MeteredScanner, meter, extensions=extensions)
-    followed = partial(MQTTScanner, level=mqtt_level)
-    return followed if meter is None else partial(MeteredMQTTScanner, meter, level=mqtt_level)

@@ -48,6 +48,8 @@ class RevocationView:
         """By namespace, those that no index can find."""
         self._counts = dict.fromkeys(CHANNELS, 0)
         self._confirmed_at: dict[Channel, float | None] = dict.fromkeys(CHANNELS)
+        self.confirmed_at: float | None = None
+        """When a channel last confirmed, in Unix seconds; None: none ever did."""
 
     def __len__(self) -> int:
         return len(self._channels)
@@ -121,11 +123,7 @@ class RevocationView:
     def confirm(self, channel: Channel, at: float | None) -> None:
         """What the channel says was complete at that moment (Unix seconds); None: nobody knows."""
         self._confirmed_at[channel] = at
-
-    @property
-    def confirmed_at(self) -> float | None:
-        """When a channel last confirmed, in Unix seconds; None: none ever did."""
-        return max((at for at in self._confirmed_at.values() if at is not None), default=None)
+        self.confirmed_at = max((at for at in self._confirmed_at.values() if at is not None), default=None)
 
     def channels(self) -> tuple[ChannelState, ...]:
         """All of them, also those that are not in use."""

@@ -4,7 +4,7 @@ import re
 
 _PERCENT = re.compile(r"%(?:(?P<octet>[0-9A-Fa-f]{2})|(?P<rest>.{0,2}))", re.DOTALL)
 _UNSAFE_OCTETS = {"2e": "dot", "2f": "slash", "5c": "backslash", "00": "NUL"}
-_PLAIN = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
+_PLAIN = re.compile(r"/(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?)?")
 """Most paths, told by one match: no segment is empty or begins with a dot."""
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
 

@@ -1,5 +1,7 @@
 """What stands in the request line to the upstream."""
 
+from functools import lru_cache
+
 from wsgate_contract.route import Route
 
 
@@ -15,6 +17,7 @@ def upstream_target(route: Route, upstream_url: str, path: str, query: str) -> s
     return f"{own_path or '/'}?{merged}" if merged else own_path or "/"
 
 
+@lru_cache(maxsize=1024)
 def _split(url: str) -> tuple[str, str]:
     """By hand: urlsplit would drop and rewrite characters that the route's author wrote."""
     rest = url.partition("://")[2]

@@ -30,12 +30,18 @@ class Deadlines(Generic[Item]):
         self._sequence += 1
         self._due[item] = (due, self._sequence)
         heapq.heappush(self._heap, (due, self._sequence, item))
-        self._compact()
+        if len(self._heap) > 2 * len(self._due) + STALE_ENTRIES_MIN:
+            self._compact()
 
     def discard(self, item: Item) -> None:
         """Forget the item; unknown items are fine."""
-        if self._due.pop(item, None) is not None:
+        if self._due.pop(item, None) is not None and len(self._heap) > 2 * len(self._due) + STALE_ENTRIES_MIN:
             self._compact()
+
+    def clear(self) -> None:
+        """Forget all items."""
+        self._due.clear()
+        self._heap.clear()
 
     def next_due(self) -> float | None:
         """When the earliest item is due; None when there is none."""
@@ -54,6 +60,5 @@ class Deadlines(Generic[Item]):
         return self._due.get(entry[2]) != entry[:2]
 
     def _compact(self) -> None:
-        if len(self._heap) > 2 * len(self._due) + STALE_ENTRIES_MIN:
-            self._heap = [(due, sequence, item) for item, (due, sequence) in self._due.items()]
-            heapq.heapify(self._heap)
+        self._heap = [(due, sequence, item) for item, (due, sequence) in self._due.items()]
+        heapq.heapify(self._heap)

@@ -17,6 +17,8 @@ ClosedBy = Literal["client", "upstream", "gateway"]
 class Phase(Enum):
     """See the module's docstring."""
 
+    __hash__ = object.__hash__  # Enum's own is a Python function
+
     PENDING = "pending"
     OPEN = "open"
     ENDING = "ending"

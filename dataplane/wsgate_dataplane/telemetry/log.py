@@ -9,6 +9,7 @@ from typing import TextIO
 
 LOGGER_NAME = "wsgate"
 RESERVED = frozenset({"time", "level", "message", "traceback"})
+_STRINGS = frozenset({str})
 
 
 class JSONFormatter(logging.Formatter):
@@ -28,9 +29,12 @@ class JSONFormatter(logging.Formatter):
         fields = getattr(record, "fields", {})
         if not isinstance(fields, Mapping):
             fields = {"fields": fields}
-        for key, value in fields.items():
-            name = key if isinstance(key, str) else _text(key)
-            line[f"field_{name}" if name in RESERVED else name] = value
+        if RESERVED.isdisjoint(fields) and _STRINGS.issuperset(map(type, fields)):
+            line.update(fields)
+        else:
+            for key, value in fields.items():
+                name = key if isinstance(key, str) else _text(key)
+                line[f"field_{name}" if name in RESERVED else name] = value
         if record.exc_info and record.exc_info[0] is not None:
             line["traceback"] = self.formatException(record.exc_info)
         try:

@@ -6,7 +6,6 @@ from typing import Literal, get_args
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
-    CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
@@ -16,11 +15,13 @@ from prometheus_client import (
 
 from wsgate_contract.rendered import Content
 from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
+from wsgate_dataplane.protocols.detect import Protocol
 from wsgate_dataplane.telemetry.identity_labels import IDENTITY_LABELS, OTHER, IdentityLabels
+from wsgate_dataplane.telemetry.tally import TallyingRegistry
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-PROTOCOLS = ("raw", "mqtt")
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 DIRECTIONS = ("to_upstream", "to_client")
 CONTENTS: tuple[str, ...] = get_args(Content)
 CHANNELS = ("redis", "inbox", "file")
@@ -71,6 +72,9 @@ AUTH_REASONS = tuple(
 HANDSHAKE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # 0.5 and 1 are the bounds of service level R1, 5 the one of R2.
 REVOCATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 120)
+Moved = tuple[int, int, int, int]
+"""Bytes to the upstream and to the client, then messages to the one and to the other."""
+
 DURATION_BUCKETS = (1, 10, 60, 300, 900, 3600, 14400, 43200, 86400)
 
 
@@ -86,7 +90,7 @@ class Metrics:
         self._identities = identities
         # A _created series beside every counter doubles the page, and text-format scrapers ignore it.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library forgot the annotation
-        self.registry = CollectorRegistry()
+        self.registry = TallyingRegistry()
         self._declare_originals()
         self._declare_traffic()
         self._declare_config()
@@ -103,22 +107,25 @@ class Metrics:
     def authenticated(self, payload: Mapping[str, object]) -> None:
         """Count one good token by its claims."""
         if self._identities is None:
-            self.auth_success.inc()
+            self._auth_success.count += 1
         else:
             self.auth_success.labels(*self._identities.of(payload)).inc()
 
-    def closed(self, reason: Reason, duration_seconds: float) -> None:
-        """Count one ended session."""
-        self._closes[reason].inc()
-        self.connection_duration_seconds.observe(duration_seconds)
+    def asked(self, seconds: float) -> None:
+        """Count one request, and what it took to answer it or to refuse it."""
+        self._connections.count += 1
+        self._handshake_seconds.note(seconds)
 
-    def relayed(self, bytes_: tuple[int, int], messages: tuple[int, int]) -> None:
-        """Count what a session moved, to the upstream and to the client."""
-        for (size_counter, count_counter), size, count in zip(self._directions, bytes_, messages, strict=True):
-            if size:
-                size_counter.inc(size)
-            if count:
-                count_counter.inc(count)
+    def opened(self, protocol: Protocol) -> None:
+        """Count one session."""
+        self._opened[protocol].count += 1
+
+    def closed(self, reason: Reason, duration_seconds: float, moved: Moved) -> None:
+        """Count one ended session."""
+        self._closes[reason].count += 1
+        self._durations.note(duration_seconds)
+        for tally, amount in zip(self._moved, moved, strict=True):
+            tally.count += amount
 
     def probed(self, is_back: bool) -> None:  # noqa: FBT001  # called back with what a probe has found
         """Count one look at an upstream whose circuit is open."""
@@ -139,7 +146,8 @@ class Metrics:
         return generate_latest(self.registry)
 
     def _declare_originals(self) -> None:
-        self.connections = self._counter("ws_connections", "WebSocket connections attempted.")
+        connections = self._counter("ws_connections", "WebSocket connections attempted.")
+        self._connections = self.registry.tally(connections)
         self.auth_failures = self._counter(
             "ws_auth_failures", "Refusals because of the token.", reason=AUTH_REASONS
         )
@@ -149,16 +157,16 @@ class Metrics:
             () if self._identities is None else IDENTITY_LABELS,
             registry=self.registry,
         )
-        if self._identities is not None:
+        if self._identities is None:
+            self._auth_success = self.registry.tally(self.auth_success)
+        else:
             self.auth_success.labels(*OTHER)
         self.active_sessions = self._gauge("ws_active_sessions", "Sessions open now.")
-        self.connection_duration_seconds = self._histogram(
-            "ws_connection_duration_seconds", "Life of a session.", DURATION_BUCKETS
-        )
+        durations = self._histogram("ws_connection_duration_seconds", "Life of a session.", DURATION_BUCKETS)
+        self._durations = self.registry.observations(durations)
         self.revocations = self._counter("ws_revocations", "Sessions closed by a revocation.")
-        self.protocol_connections = self._counter(
-            "ws_protocol_connections", "Sessions opened, by protocol.", protocol=PROTOCOLS
-        )
+        opened = self._counter("ws_protocol_connections", "Sessions opened, by protocol.", protocol=PROTOCOLS)
+        self._opened = {each: self.registry.tally(opened.labels(each)) for each in PROTOCOLS}
         self.proxy_errors = self._counter(
             "ws_proxy_errors", "Sessions ended by a failure, not by a peer.", protocol=PROTOCOLS
         )
@@ -174,11 +182,12 @@ class Metrics:
 
     def _declare_traffic(self) -> None:
         self.refusals = self._counter("ws_refusals", "Requests that became no session.", reason=REFUSAL_REASONS)
-        self.closes = self._counter("ws_closes", "Sessions ended.", reason=CLOSE_REASONS)
-        self._closes = {reason: self.closes.labels(reason) for reason in CLOSE_REASONS}
-        self.messages = self._counter("ws_messages", "Messages relayed.", direction=DIRECTIONS)
-        self.bytes = self._counter("ws_bytes", "Bytes relayed, as on the wire.", direction=DIRECTIONS)
-        self._directions = [(self.bytes.labels(each), self.messages.labels(each)) for each in DIRECTIONS]
+        closes = self._counter("ws_closes", "Sessions ended.", reason=CLOSE_REASONS)
+        self._closes = {reason: self.registry.tally(closes.labels(reason)) for reason in CLOSE_REASONS}
+        messages = self._counter("ws_messages", "Messages relayed.", direction=DIRECTIONS)
+        bytes_ = self._counter("ws_bytes", "Bytes relayed, as on the wire.", direction=DIRECTIONS)
+        moved = [counter.labels(each) for counter in (bytes_, messages) for each in DIRECTIONS]
+        self._moved = [self.registry.tally(each) for each in moved]
         self.roles_left_out = self._counter(
             "wsgate_roles_left_out", "Roles not sent upstream because of their spelling."
         )
@@ -187,9 +196,10 @@ class Metrics:
             "Connections closed for want of a PROXY protocol header that is believed.",
             cause=get_args(ProxyHeaderCause),
         )
-        self.handshake_seconds = self._histogram(
+        handshakes = self._histogram(
             "ws_handshake_seconds", "From a request's headers to the 101 or the refusal.", HANDSHAKE_BUCKETS
         )
+        self._handshake_seconds = self.registry.observations(handshakes)
         self.revocation_to_close_seconds = self._histogram(
             "ws_revocation_to_close_seconds",
             "From a revocation's arrival in this process to the closed connection.",
@@ -244,11 +254,12 @@ class Metrics:
         )
 
     def _declare_token_cache(self) -> None:
-        self.token_cache_lookups = self._counter(
+        lookups = self._counter(
             "wsgate_token_cache_lookups",
             "Tokens looked up; all but memory and shared were verified.",
             finding=CACHE_FINDINGS,
         )
+        self.token_cache_lookups = {each: self.registry.tally(lookups.labels(each)) for each in CACHE_FINDINGS}
         self.token_cache_entries = self._gauge(
             "wsgate_token_cache_entries", "Verified signatures remembered by this process."
         )

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -116,24 +116,25 @@ async def connect(
     loop: asyncio.AbstractEventLoop, target: Target, protocol: Callable[[], asyncio.BaseProtocol]
 ) -> asyncio.Transport:
     """Raises OSError, UnicodeError, and Refused(UPSTREAM_NOT_PERMITTED); cancelled, it leaves no connection."""
-    hosts = (target.host,) if target.reach is None else await target.reach.resolve(target.host)
+    last = target.host
+    if target.reach is not None:
+        *hosts, last = await target.reach.resolve(last)
+        for host in hosts:
+            with contextlib.suppress(OSError):
+                return (await _connect_to(loop, target, host, protocol))[0]
+    return (await _connect_to(loop, target, last, protocol))[0]
 
-    async def connect_to(host: str) -> asyncio.Transport:
-        transport, _ = await loop.create_connection(
-            protocol, host, target.port, ssl=target.tls, server_hostname=target.server_name
-        )
-        return transport
 
-    for host in hosts[:-1]:
-        with contextlib.suppress(OSError):
-            return await connect_to(host)
-    return await connect_to(hosts[-1])
+def _connect_to(
+    loop: asyncio.AbstractEventLoop, target: Target, host: str, protocol: Callable[[], asyncio.BaseProtocol]
+) -> Coroutine[Any, Any, tuple[asyncio.Transport, asyncio.BaseProtocol]]:
+    return loop.create_connection(protocol, host, target.port, ssl=target.tls, server_hostname=target.server_name)
 
 
 def head_bytes(target: str, headers: Sequence[tuple[str, str]]) -> bytes:
     """A GET request's head; names and values come from a parsed request and hold no line breaks."""
-    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
-    return "\r\n".join(lines).encode("utf-8", "surrogateescape")
+    lines = [f"{name}: {value}\r\n" for name, value in headers]
+    return f"GET {target} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("utf-8", "surrogateescape")
 
 
 class _AnswerReader(asyncio.Protocol):

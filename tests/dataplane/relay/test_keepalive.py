@@ -9,7 +9,7 @@ import pytest
 from tests.support.loops import on_both_loops
 from tests.support.sockets import relaying
 from wsgate_dataplane.relay.engine import RelayLimits
-from wsgate_dataplane.relay.keepalive import IDLE_SECONDS_MAX, PROBES, keep_alive, keepalive_of
+from wsgate_dataplane.relay.keepalive import IDLE_SECONDS_MAX, PROBES, keep_alive
 
 
 @pytest.mark.parametrize(
@@ -19,14 +19,21 @@ from wsgate_dataplane.relay.keepalive import IDLE_SECONDS_MAX, PROBES, keep_aliv
 def test_the_last_probe_falls_within_the_idle_time_and_comes_soon_where_that_is_long(
     idle: int, expected: tuple[int, int, int]
 ) -> None:
-    found = keepalive_of(RelayLimits(idle_seconds=idle))
+    found = times(RelayLimits(idle_seconds=idle))
     assert found == expected
-    assert found.idle_seconds <= IDLE_SECONDS_MAX
+    assert found[0] <= IDLE_SECONDS_MAX
 
 
 def test_a_peer_that_takes_no_bytes_is_told_so_before_the_kernel_gives_up() -> None:
     limits = RelayLimits(idle_seconds=10, write_seconds=60, close_seconds=3)
-    assert keepalive_of(limits).unacknowledged_milliseconds > 63_500
+    assert times(limits)[-1] > 63_500
+
+
+def times(limits: RelayLimits) -> tuple[int, int, int]:
+    """Seconds to the first probe, seconds between two, milliseconds without an acknowledgement."""
+    values = {name: value for _, name, value in limits.socket_options[1:]}
+    assert values[socket.TCP_KEEPCNT] == PROBES
+    return values[socket.TCP_KEEPIDLE], values[socket.TCP_KEEPINTVL], values[socket.TCP_USER_TIMEOUT]
 
 
 def options(connection: socket.socket) -> tuple[int, ...]:
@@ -44,8 +51,8 @@ async def test_both_connections_of_a_session_are_guarded_and_follow_new_limits()
         ends = (tunnel.client, tunnel.upstream)
         for seconds in (relay.limits.idle_seconds, 20):
             relay.engine.set_limits(session.id, replace(relay.limits, idle_seconds=seconds))
-            wanted = keepalive_of(replace(relay.limits, idle_seconds=seconds))
-            expected = (wanted.idle_seconds, wanted.probe_seconds, PROBES, wanted.unacknowledged_milliseconds)
+            idle, probe, unacknowledged = times(replace(relay.limits, idle_seconds=seconds))
+            expected = (idle, probe, PROBES, unacknowledged)
             for end in ends:
                 assert options(end.transport.get_extra_info("socket")) == expected
         relay.engine.abort(session.id)
@@ -67,7 +74,7 @@ async def test_the_descriptor_stays_the_transports_and_a_connection_that_is_gone
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as server:
         transport, peer = await loop.create_connection(Peer, *server.getsockname())
-        keep_alive(transport, RelayLimits())
+        keep_alive(transport, RelayLimits().socket_options)
         accepted, _ = server.accept()
         with accepted:
             transport.write(b"still open")
@@ -76,4 +83,4 @@ async def test_the_descriptor_stays_the_transports_and_a_connection_that_is_gone
         await asyncio.wait_for(peer.gone.wait(), 10)
         # asyncio closes the socket after it has told the protocol.
         await asyncio.sleep(0)
-        keep_alive(transport, RelayLimits())
+        keep_alive(transport, RelayLimits().socket_options)

@@ -130,7 +130,7 @@ def test_a_refusal_counts_as_failed_authentication_only_for_the_token(
 
 def test_a_close_counts_its_reason_and_its_duration() -> None:
     metrics = Metrics()
-    metrics.closed(Reason.CLIENT_CLOSED, duration_seconds=12)
+    metrics.closed(Reason.CLIENT_CLOSED, duration_seconds=12, moved=(700, 500, 7, 5))
     assert value(metrics, "ws_closes_total", reason="client-closed") == 1
     assert value(metrics, "ws_connection_duration_seconds_sum") == 12
 
@@ -160,7 +160,7 @@ def test_a_channel_that_is_not_in_use_is_not_a_number_and_fires_no_alert() -> No
 
 def test_two_gateways_in_one_process_do_not_share_counters() -> None:
     one, other = Metrics(), Metrics()
-    one.connections.inc()
+    one.asked(0.1)
     assert value(other, "ws_connections_total") == 0
 
 

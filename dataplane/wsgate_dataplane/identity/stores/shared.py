@@ -73,6 +73,8 @@ class Backend(Protocol):
 class Finding(StrEnum):
     """Where a proof was found, or why not: then the signature is verified. Also the metric's label."""
 
+    __hash__ = str.__hash__  # Enum's own is a Python function
+
     MEMORY = "memory"
     SHARED = "shared"
     MISS = "miss"
