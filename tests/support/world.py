@@ -224,8 +224,10 @@ class _Capture(logging.Handler):
         self._lines = lines
 
     def emit(self, record: logging.LogRecord) -> None:
-        fields = getattr(record, "fields", {})
-        self._lines.append({"message": record.getMessage(), "fields": fields, "error": record.exc_info})
+        line = {"message": record.getMessage(), "error": record.exc_info}
+        events = getattr(record, "events", None)
+        told = [getattr(record, "fields", {})] if events is None else [each.fields for each in events]
+        self._lines += [line | {"fields": fields} for fields in told]
 
 
 def object_of(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:

@@ -79,7 +79,6 @@ class PublicListener:
     def left(self, front: Front) -> None:
         """See Owner.left."""
         self.connections.discard(front)
-        self._waiting.discard(front)
         self._answering.pop(front, None)
 
     def gone(self, front: Front) -> None:

@@ -50,9 +50,10 @@ class Request:
         self.request_id = request_id
         self.has_body = has_body
         self.is_secure = is_secure
-        self._fields: dict[str, list[str]] = {}
+        fields: dict[str, list[str]] = {}
         for name, value in headers:
-            self._fields.setdefault(name.lower(), []).append(value)
+            fields.setdefault(name.lower(), []).append(value)
+        self._fields = fields
 
     def all(self, name: str) -> Sequence[str]:
         """Every value of a header; name in lower case."""
@@ -60,10 +61,12 @@ class Request:
 
     def one(self, name: str) -> str | None:
         """The value of a header that may stand once; raises Refused where it stands twice."""
-        values = self.all(name)
+        values = self._fields.get(name)
+        if values is None:
+            return None
         if len(values) > 1:
             raise Refused(Reason.REQUEST_MALFORMED, f"{name} stands {len(values)} times")
-        return values[0] if values else None
+        return values[0]
 
     def items(self, name: str) -> tuple[str, ...]:
         """The elements of a comma-separated header."""

@@ -82,7 +82,8 @@ class Bucket:
 
     def seconds_to_full(self, now: float) -> float:
         """How long until it is as it was at the beginning."""
-        return max(0.0, self._top - self.free(now)) / (self.rate * self._share)
+        missing = self._top - self.free(now)
+        return missing / (self.rate * self._share) if missing > 0.0 else 0.0
 
     def set_share(self, share: float, now: float) -> None:
         """Have another part of the budget from now on; tokens that this is too small for are lost."""

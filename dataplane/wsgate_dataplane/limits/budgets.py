@@ -45,7 +45,7 @@ class Budget:
         self.closes = rates.closes
         self.messages = _bucket(rates.messages, share, now)
         self.bytes = _bucket(rates.bytes, share, now)
-        self.buckets = tuple(each for each in (self.messages, self.bytes) if each is not None)
+        self.buckets = tuple([each for each in (self.messages, self.bytes) if each is not None])
         """Those that there are."""
         self.sessions = 0
         self.is_touched = False
@@ -84,7 +84,7 @@ class Budget:
 
     def seconds_to_full(self, now: float) -> float:
         """Until it tells nothing of the past."""
-        return max(each.seconds_to_full(now) for each in self.buckets)
+        return max([each.seconds_to_full(now) for each in self.buckets])
 
     def set_share(self, share: float, now: float) -> None:
         """Have another part of everything."""

@@ -85,7 +85,8 @@ class Registry:
         self._by_route[route.key] += 1
         self._empty.clear()
         for index, key in self._keys(identity):
-            index.add(key, session)
+            if key is not None:
+                index.add(key, session)
         return session
 
     def set_age_end(self, session: Session, end: tuple[float, Reason] | None) -> None:
@@ -246,11 +247,12 @@ class Registry:
         if not self._by_route[route_key]:
             del self._by_route[route_key]
         for index, key in self._keys(session.identity):
-            index.discard(key, session)
-        self._ages.discard(session.uid)
-        self._age_ends.pop(session.uid, None)
-        self._closings.discard(session.uid)
-        self._closing_reasons.pop(session.uid, None)
+            if key is not None:
+                index.discard(key, session)
+        if self._age_ends.pop(session.uid, None) is not None:
+            self._ages.discard(session.uid)
+        if self._closing_reasons.pop(session.uid, None) is not None:
+            self._closings.discard(session.uid)
         if not self._sessions:
             self._empty.set()
 

@@ -13,6 +13,7 @@ from wsgate_dataplane.registry.session import Session
 from wsgate_dataplane.relay.engine import Closed
 from wsgate_dataplane.session.lifecycle import Ended
 from wsgate_dataplane.telemetry.identity import Mode, visible
+from wsgate_dataplane.telemetry.log import Event
 from wsgate_dataplane.telemetry.metrics import Metrics
 
 log = logging.getLogger("wsgate")
@@ -69,11 +70,14 @@ class Reports:
             self._timer.cancel()
             self._timer = None
         waiting, self._waiting = self._waiting, []
+        by_level: dict[int, list[Event]] = {}
         for report in waiting:
             self._count(report)
             level = self._levels[report.ended.reason]
             if log.isEnabledFor(level):
-                self._say(level, report)
+                by_level.setdefault(level, []).append(Event(report.at, self._fields(report)))
+        for level, events in by_level.items():
+            log.log(level, "session ended", extra={"events": events})
 
     def _count(self, report: Report) -> None:
         reason, metrics = report.ended.reason, self._metrics
@@ -85,10 +89,10 @@ class Reports:
         if reason in PROXY_ERRORS:
             metrics.proxy_errors.labels(report.session.arrival.protocol).inc()
 
-    def _say(self, level: int, report: Report) -> None:
+    def _fields(self, report: Report) -> dict[str, object]:
         session, ended, counters = report.session, report.ended, report.closed.counters
         arrival, identity, mode = session.arrival, session.identity, self._log_identity
-        fields = {
+        return {
             "reason": ended.reason.value,
             "closed_by": ended.closed_by,
             "code": ended.code,
@@ -109,7 +113,3 @@ class Reports:
             "clean": report.closed.is_clean,
             "config_version": report.config_version,
         }
-        record = log.makeRecord(log.name, level, __name__, 0, "session ended", (), None, extra={"fields": fields})
-        # Of the end, not of the telling.
-        record.created = report.at
-        log.handle(record)

@@ -10,7 +10,6 @@ CLOSING: our Close goes to each side at the first frame boundary of what that si
 other sends afterwards is dropped. ENDING: the peers end it themselves, the gateway passes FIN on.
 """
 
-import math
 import os
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -255,14 +254,10 @@ class Tunnel:
         self._become(GONE)
         self.engine.forget(self)
         self.client.session_over()
-        first = self.first_close
-        closed = Closed(
-            first_close=first.side if first else None,
-            close_code=first.scanner.close_code if first else None,
-            is_clean=self.is_clean,
-            counters=self.counters(),
-        )
-        self.listener.relay_closed(closed)
+        side, code = None, None
+        if self.first_close is not None:
+            side, code = self.first_close.side, self.first_close.scanner.close_code
+        self.listener.relay_closed(Closed(side, code, self.is_clean, self.counters()))
 
     def counters(self) -> Counters:
         """What went through so far."""
@@ -293,17 +288,14 @@ class Tunnel:
         elif self.state is not OPEN:
             due = self.cut_at
         else:
-            due = min(*(self._silence_due(end) for end in (self.client, self.upstream)), self.client.held_until)
+            due = self.client.held_until
             for end in (self.client, self.upstream):
+                if end.is_heard:
+                    ping = max(end.last_seen, end.last_ping) + self.limits.ping_seconds
+                    due = min(due, ping, end.last_seen + self.limits.idle_seconds)
                 if end.stuck_since is not None:
                     due = min(due, end.stuck_since + self.limits.write_seconds)
         self.engine.timer.set(self.id, due)
-
-    def _silence_due(self, end: End) -> float:
-        if not end.is_heard:
-            return math.inf
-        ping = max(end.last_seen, end.last_ping) + self.limits.ping_seconds
-        return min(end.last_seen + self.limits.idle_seconds, ping)
 
     def on_due(self) -> None:
         """The moment has come."""

@@ -16,10 +16,8 @@ class Index(Generic[Key, Item]):
     def __len__(self) -> int:
         return len(self._items)
 
-    def add(self, key: Key | None, item: Item) -> None:
-        """Without a key the item is not in the index."""
-        if key is None:
-            return
+    def add(self, key: Key, item: Item) -> None:
+        """One more under the key."""
         found = self._items.get(key)
         if found is None:
             self._items[key] = item
@@ -28,10 +26,10 @@ class Index(Generic[Key, Item]):
         else:
             self._items[key] = {found, item}
 
-    def discard(self, key: Key | None, item: Item) -> None:
+    def discard(self, key: Key, item: Item) -> None:
         """Take the item out; unknown ones are fine."""
-        found = self._items.get(key) if key is not None else None
-        if found is None or key is None:
+        found = self._items.get(key)
+        if found is None:
             return
         if isinstance(found, set):
             found.discard(item)

@@ -2,46 +2,42 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 LOGGER_NAME = "wsgate"
 RESERVED = frozenset({"time", "level", "message", "traceback"})
 _STRINGS = frozenset({str})
 
 
+class Event(NamedTuple):
+    """One of many of a kind that are logged together."""
+
+    at: float
+    """Unix time."""
+    fields: dict[str, object]
+
+
 class JSONFormatter(logging.Formatter):
     """Renders a record as {"time", "level", "message", the fields, "traceback"}.
 
     Fields come by `extra={"fields": {...}}`; one named like a reserved key gets the prefix `field_`.
+    A record with `extra={"events": [...]}` makes one such line for each Event, of one level and message.
     Whatever the values are, a line comes out: a log that raises would end the session it tells of.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Render one record as one line without its newline."""
-        line: dict[str, object] = {
-            "time": _rfc3339(record.created),
-            "level": record.levelname.lower(),
-            "message": _message(record),
-        }
-        fields = getattr(record, "fields", {})
-        if not isinstance(fields, Mapping):
-            fields = {"fields": fields}
-        if RESERVED.isdisjoint(fields) and _STRINGS.issuperset(map(type, fields)):
-            line.update(fields)
-        else:
-            for key, value in fields.items():
-                name = key if isinstance(key, str) else _text(key)
-                line[f"field_{name}" if name in RESERVED else name] = value
+        """Render one record as one line, or several, without the last newline."""
+        level, message = record.levelname.lower(), _message(record)
+        events: Sequence[Event] = getattr(record, "events", ())
+        if events:
+            return "\n".join([_line(each.at, level, message, each.fields) for each in events])
+        traceback = None
         if record.exc_info and record.exc_info[0] is not None:
-            line["traceback"] = self.formatException(record.exc_info)
-        try:
-            return _ENCODER.encode(line)
-        except (TypeError, ValueError, RecursionError):
-            # A circular value or an odd key deep inside: keep the line, flatten its values.
-            return json.dumps({key: _text(value) for key, value in line.items()})
+            traceback = self.formatException(record.exc_info)
+        return _line(record.created, level, message, getattr(record, "fields", {}), traceback)
 
 
 def configure(stream: TextIO, level: str = "INFO") -> None:
@@ -55,6 +51,25 @@ def configure(stream: TextIO, level: str = "INFO") -> None:
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(level.upper())
+
+
+def _line(at: float, level: str, message: str, fields: object, traceback: str | None = None) -> str:
+    line: dict[str, object] = {"time": _rfc3339(at), "level": level, "message": message}
+    if not isinstance(fields, dict):
+        fields = {"fields": fields}
+    if RESERVED.isdisjoint(fields) and _STRINGS.issuperset(map(type, fields)):
+        line.update(fields)
+    else:
+        for key, value in fields.items():
+            name = key if isinstance(key, str) else _text(key)
+            line[f"field_{name}" if name in RESERVED else name] = value
+    if traceback is not None:
+        line["traceback"] = traceback
+    try:
+        return _ENCODER.encode(line)
+    except (TypeError, ValueError, RecursionError):
+        # A circular value or an odd key deep inside: keep the line, flatten its values.
+        return json.dumps({key: _text(value) for key, value in line.items()})
 
 
 def _rfc3339(seconds: float) -> str:

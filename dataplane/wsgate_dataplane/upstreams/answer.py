@@ -50,9 +50,10 @@ def read_answer(head: bytes, offer: Offer) -> Answer:
         if not colon or name != name.strip() or not name:
             raise _refused(f"malformed header line {line[:80]!r}")
         fields.setdefault(name.lower(), []).append(value.strip())
-    if ",".join(fields.get("upgrade", [])).lower() != "websocket":
+    if ",".join(fields.get("upgrade", ())).lower() != "websocket":
         raise _refused("no Upgrade: websocket")
-    if "upgrade" not in [item.strip() for item in ",".join(fields.get("connection", [])).lower().split(",")]:
+    options = ",".join(fields.get("connection", ())).lower()
+    if options != "upgrade" and "upgrade" not in map(str.strip, options.split(",")):
         raise _refused("no Connection: Upgrade")
     if fields.get("sec-websocket-accept") != [offer.accept]:
         raise _refused("Sec-WebSocket-Accept does not match the key")
@@ -71,7 +72,8 @@ def _subprotocol(fields: dict[str, list[str]], offer: Offer) -> str | None:
 
 
 def _extensions(fields: dict[str, list[str]], offer: Offer) -> str | None:
-    chosen = ", ".join(fields.get("sec-websocket-extensions", ()))
+    values = fields.get("sec-websocket-extensions")
+    chosen = values and ", ".join(values)
     if not chosen:
         return None
     offered = {extension.partition(";")[0].strip() for extension in offer.extensions}
