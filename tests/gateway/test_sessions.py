@@ -1,6 +1,7 @@
 """The main job, through real sockets: admitted, relayed, closed when the token no longer counts."""
 
 import asyncio
+import gc
 import time
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.support.loops import on_both_loops
 from tests.support.world import World, eventually
+from wsgate_dataplane.handshake.front import Front
+from wsgate_dataplane.registry.session import Session
+from wsgate_dataplane.relay.end import End
 
 
 async def closed(client: websockets.ClientConnection) -> tuple[int | None, str]:
@@ -248,3 +252,25 @@ async def test_a_dead_client_ends_the_upstream_session(tmp_path: Path) -> None:
         client.transport.abort()
         await eventually(lambda: gone == [1006], "the upstream sees the loss")
         assert (await world.ended())[0]["reason"] == "client-lost"
+
+
+@on_both_loops
+async def test_a_session_that_is_over_leaves_the_garbage_collector_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.route(upstream=await world.upstream(), rateLimit={"messagesPerSecond": 100})
+    async with world.running():
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                async with world.connect(token=world.token("alice")) as client:
+                    await client.send("hello")
+                    await client.recv()
+            await world.ended(3)
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            assert [type(each) for each in gc.garbage if isinstance(each, End | Front | Session)] == []
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()

@@ -39,16 +39,16 @@ class Claims(NamedTuple):
         if expires_at is None:
             raise Refused(Reason.TOKEN_MALFORMED, expected("the claim exp", None))
         return cls(
-            payload=payload,
-            expires_at=expires_at,
-            issuer=_string(payload, "iss", ISSUER_LENGTH_MAX),
-            subject=_string(payload, "sub"),
-            jti=_string(payload, "jti"),
-            session_id=_string(payload, "sid"),
-            issued_at=_time(payload, "iat"),
-            not_before=_time(payload, "nbf"),
-            azp=_string(payload, "azp"),
-            audiences=_audiences(payload),
+            payload,
+            expires_at,
+            _string(payload, "iss", ISSUER_LENGTH_MAX),
+            _string(payload, "sub"),
+            _string(payload, "jti"),
+            _string(payload, "sid"),
+            _time(payload, "iat"),
+            _time(payload, "nbf"),
+            _string(payload, "azp"),
+            _audiences(payload),
         )
 
 
@@ -78,6 +78,8 @@ def _audiences(payload: Mapping[str, Any]) -> tuple[str, ...]:
     if "aud" not in payload:
         return ()
     value = payload["aud"]
+    if isinstance(value, str):
+        return (value,)
     found = value if isinstance(value, list) else [value]
     if len(found) > AUDIENCES_MAX or not all(isinstance(each, str) for each in found):
         raise Refused(

@@ -29,7 +29,10 @@ def roles_of(payload: Mapping[str, Any], paths: Iterable[str]) -> Roles:
     names: dict[str, None] = {}
     left_out = 0
     for path in paths:
-        for text in _values_at(payload, claim_path(path)):
+        segments = claim_path(path)
+        if segments[0] not in payload and segments[0] != ANY_SEGMENT:
+            continue
+        for text in _values_at(payload, segments):
             if _ROLE.fullmatch(text):
                 names[text] = None
             else:

@@ -153,14 +153,14 @@ class Admission:
         if trace and route.auth.claims:
             trace("required claims", f"{len(route.auth.claims)} hold")
         identity = Identity(
-            namespace=route.namespace,
-            issuer=claims.issuer,
-            subject=claims.subject,
-            jti=claims.jti,
-            session_id=claims.session_id,
-            issued_at=claims.issued_at,
-            token_sha256=token.sha256,
-            payload=token.signing_input.partition(b".")[2],
+            route.namespace,
+            claims.issuer,
+            claims.subject,
+            claims.jti,
+            claims.session_id,
+            claims.issued_at,
+            token.sha256,
+            token.signing_input.partition(b".")[2],
         )
         self.check_revoked(identity, now)
         if trace:

@@ -11,6 +11,9 @@ BRACKETS_MAX = 4096
 INTEGER_DIGITS_MAX = 19
 """Enough for 64 bits; longer ones cost quadratic time and mean nothing in a token."""
 
+_BLANK = " \t\r\n"
+"""RFC 8259 2."""
+
 # Strings are matched whole so that brackets inside them do not count; possessive, so linear.
 _BRACKET = re.compile(r'[\[{]|[\]}]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
@@ -22,7 +25,7 @@ class StrictJSONError(ValueError):
 def parse_object(data: bytes) -> dict[str, Any]:
     """Raises StrictJSONError and nothing else."""
     try:
-        text = data.decode()
+        text = data.decode().strip(_BLANK)
     except UnicodeDecodeError:
         raise StrictJSONError("not UTF-8") from None
     # The brackets' number bounds the depth; only a text with many of them is looked at closely.
@@ -32,11 +35,13 @@ def parse_object(data: bytes) -> dict[str, Any]:
     if brackets > DEPTH_MAX and _depth(text) > DEPTH_MAX:
         raise StrictJSONError(f"nested deeper than {DEPTH_MAX}")
     try:
-        value = _DECODER.decode(text)
+        value, end = _DECODER.raw_decode(text)
     except StrictJSONError:
         raise
     except ValueError:
         raise StrictJSONError("not JSON") from None
+    if end != len(text):
+        raise StrictJSONError("not JSON")
     if not isinstance(value, dict):
         raise StrictJSONError("not a JSON object")
     if "\\u" in text and not _is_encodable(value):

@@ -12,7 +12,7 @@ from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
 from wsgate_dataplane.protocols.mqtt.last_words import last_words
 from wsgate_dataplane.registry.reports import Report, Reports
-from wsgate_dataplane.registry.session import Arrival, Session
+from wsgate_dataplane.registry.session import Arrival, Session, nothing
 from wsgate_dataplane.relay.engine import Closed, Engine
 from wsgate_dataplane.relay.timer import DeadlineTimer
 from wsgate_dataplane.revocation.claim_index import ClaimIndex
@@ -25,10 +25,6 @@ from wsgate_dataplane.telemetry.metrics import Metrics
 
 CLOCK_JUMP_SECONDS = 1.0
 """A wall clock that moved by more against the loop's moves every token's expiry with it."""
-
-
-def _nothing() -> None:
-    """Nobody waits."""
 
 
 LIVE = (Phase.PENDING, Phase.OPEN)
@@ -77,7 +73,7 @@ class Registry:
         return iter(tuple(self._sessions.values()))
 
     def register(
-        self, route: Route, identity: Identity, arrival: Arrival, on_end: Callable[[], None] = _nothing
+        self, route: Route, identity: Identity, arrival: Arrival, on_end: Callable[[], None] = nothing
     ) -> Session:
         """Make a session known before its dial, so that a revocation meanwhile finds it; on_end tells of one."""
         session = Session(self, next(self._uids), route, identity, arrival, self._loop.time(), on_end)

@@ -39,6 +39,10 @@ class Arrival(NamedTuple):
     protocol: Protocol = "raw"
 
 
+def nothing() -> None:
+    """Nobody waits."""
+
+
 class Session:
     """Listens to the relay; the registry acts for it. on_end is called where it ends before it was open."""
 
@@ -74,6 +78,8 @@ class Session:
         """The handshake is over."""
         self.relay = session
         self.life.opened()
+        # The relay tells from here on; a handshake that is over need not be kept for it.
+        self.on_end = nothing
 
     def limit_exceeded(self, event: LimitExceeded) -> None:
         """A side broke a limit."""

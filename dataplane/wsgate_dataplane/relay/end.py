@@ -173,6 +173,13 @@ class End(asyncio.Protocol):
     def session_over(self) -> None:
         """Both connections are gone."""
 
+    def let_go(self) -> None:
+        """Nothing calls this end any more: let go of the others, which hold it, so that all are free at once.
+
+        What is left to the garbage collector costs a hundredth of all time.
+        """
+        del self.other, self.tunnel, self._feed
+
     def shut(self) -> None:
         """Send FIN behind what is buffered; TLS has no half-close, so there it is the whole close."""
         if self.is_lost or self.transport.is_closing():

@@ -188,8 +188,11 @@ class Tunnel:
             is_heard_out = end.other.has_eof or end.other.is_lost
             if end.has_eof and is_heard_out and not end.is_lost:
                 end.transport.close()
-        if self.client.is_lost and self.upstream.is_lost and self.state is not GONE:
-            self._gone()
+        if self.client.is_lost and self.upstream.is_lost:
+            if self.state is not GONE:
+                self._gone()
+            for end in (self.client, self.upstream):
+                end.let_go()
 
     def close(self, code: int, words: str, last_words: LastWords | None = None) -> None:
         """Close both sides on a frame boundary each; last_words, for the client, need a packet's end too."""
