@@ -34,7 +34,8 @@ def upstream_offer(route: Route, protocol: Protocol, offer: WebSocketOffer) -> W
     if "SubProtocol" in route.auth.token_sources:
         subprotocols = real_subprotocols(subprotocols)
     if protocol == "raw":
-        return offer._replace(subprotocols=subprotocols if route.copy_sub_protocol else ())
+        passed = subprotocols if route.copy_sub_protocol else ()
+        return offer if passed == offer.subprotocols else offer._replace(subprotocols=passed)
     # Without its own subprotocol a broker refuses the session (MQTT 5, 6.0), whatever the client forgot to offer.
     own = mqtt_subprotocol(subprotocols) or MQTT_SUBPROTOCOLS[0]
     if not route.copy_sub_protocol:
