@@ -22,11 +22,20 @@ _CONTEXT = b"wsgate token proof 1\0"
 _HITS = frozenset({Finding.MEMORY, Finding.SHARED})
 
 
-def proof_of(provider_id: str, thumbprint: str, token: UnverifiedToken) -> bytes:
-    """SHA-256 that names one proof; the signature is in it, since one text has several that are good."""
+Proof = tuple[str, str, str, bytes]
+"""Provider, key, SHA-256 of the text, and the signature: one text has several that are good."""
+
+
+def proof_of(provider_id: str, thumbprint: str, token: UnverifiedToken) -> Proof:
+    """Of a token that the provider's key with that thumbprint has signed."""
+    return provider_id, thumbprint, token.sha256, token.signature
+
+
+def digest_of(proof: Proof) -> bytes:
+    """SHA-256 that names the proof in a shared store."""
+    *names, signature = proof
     # All but the signature are of fixed length, so that no two proofs have the same text.
-    names = f"{provider_id}.{thumbprint}.{token.sha256}."
-    return hashlib.sha256(_CONTEXT + names.encode() + token.signature).digest()
+    return hashlib.sha256(_CONTEXT + ".".join((*names, "")).encode() + signature).digest()
 
 
 class TokenCache:
@@ -34,7 +43,7 @@ class TokenCache:
 
     def __init__(
         self,
-        memory: MemoryStore,
+        memory: MemoryStore[Proof],
         shared: SharedStore | None,
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
@@ -50,20 +59,20 @@ class TokenCache:
         """What must run beside the handshakes."""
         return () if self._shared is None else (self._shared.run,)
 
-    async def holds(self, proof: bytes) -> bool:
+    async def holds(self, proof: Proof) -> bool:
         """Whether it is known; False as well for every trouble that a store may make. Never raises."""
         now = self._clock()
         finding = Finding.MISS
         if self._memory.holds(proof, now):
             finding = Finding.MEMORY
         elif self._shared is not None:
-            finding, expires_at = await self._shared.ask(proof, now)
+            finding, expires_at = await self._shared.ask(digest_of(proof), now)
             if finding is Finding.SHARED:
                 self._memory.keep(proof, expires_at)
         self._tallies[finding].count += 1
         return finding in _HITS
 
-    def keep(self, proof: bytes, expires_at: object) -> None:
+    def keep(self, proof: Proof, expires_at: object) -> None:
         """Remember what was verified until the token's exp, which nobody has checked yet."""
         now = int(self._clock())
         # What the check of the claims will refuse needs no room. bool is an int.
@@ -72,4 +81,4 @@ class TokenCache:
         until = min(expires_at, now + KEPT_SECONDS_MAX)
         self._memory.keep(proof, until)
         if self._shared is not None:
-            self._shared.tell(proof, until)
+            self._shared.tell(digest_of(proof), until)

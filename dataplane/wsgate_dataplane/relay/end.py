@@ -164,7 +164,8 @@ class End(asyncio.Protocol):
 
     def resume_source(self) -> None:
         """Read from this peer again, unless the other one cannot take more."""
-        if self.other.stuck_since is None and self.is_readable:
+        # In this order: called a turn late, it may have been let go.
+        if self.is_readable and self.other.stuck_since is None:
             self.transport.resume_reading()
 
     def release(self) -> None:
@@ -178,7 +179,8 @@ class End(asyncio.Protocol):
 
         What is left to the garbage collector costs a hundredth of all time.
         """
-        del self.other, self.tunnel, self._feed
+        self._feed = _drop
+        del self.other, self.tunnel
 
     def shut(self) -> None:
         """Send FIN behind what is buffered; TLS has no half-close, so there it is the whole close."""

@@ -24,8 +24,8 @@ def end_of_session(
     expires_at is the token's exp; now the moment of the handshake; random gives floats in [0, 1).
     """
     by_token = end_of_token(expiry, expires_at)
-    ends = [] if by_token is None else [by_token]
-    if expiry.max_session_seconds is not None:
-        longest = expiry.max_session_seconds * (1 - JITTER * random())
-        ends.append((now + longest, Reason.SESSION_TOO_OLD))
-    return min(ends, default=None)
+    if expiry.max_session_seconds is None:
+        return by_token
+    longest = expiry.max_session_seconds * (1 - JITTER * random())
+    by_age = now + longest, Reason.SESSION_TOO_OLD
+    return by_age if by_token is None else min(by_token, by_age)

@@ -15,7 +15,7 @@ from tests.support.loops import eventually, on_both_loops
 from tests.support.tokens import AUDIENCE, ISSUER, Issuer, base64url, immediate
 from wsgate_contract.route import Algorithm
 from wsgate_dataplane.identity import keys
-from wsgate_dataplane.identity.cache import KEPT_SECONDS_MAX, TokenCache, proof_of
+from wsgate_dataplane.identity.cache import KEPT_SECONDS_MAX, Proof, TokenCache, digest_of, proof_of
 from wsgate_dataplane.identity.compact import parse_compact
 from wsgate_dataplane.identity.provider import ProviderConfig, Providers
 from wsgate_dataplane.identity.stores import shared as stores
@@ -50,7 +50,7 @@ class Kept:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, shared: SharedStore | None = None) -> None:
         self.now = float(NOW)
         self.metrics = Metrics()
-        self.memory = MemoryStore()
+        self.memory = MemoryStore[Proof]()
         self.cache = TokenCache(self.memory, shared, self.metrics, lambda: self.now)
         self.providers = Providers(60, clock=lambda: self.now, cache=self.cache)
         self.verified = 0
@@ -201,11 +201,11 @@ def test_an_exp_that_is_no_time_to_come_is_not_kept_and_one_without_end_is_cut(k
 def test_the_name_of_a_proof_has_all_its_parts() -> None:
     token = parse_compact(IDP.token())
     names = {
-        proof_of("a" * 64, "b" * 64, token),
-        proof_of("b" * 64, "a" * 64, token),
-        proof_of("a" * 64, "b" * 64, parse_compact(IDP.token(sub="bob"))),
-        proof_of("a" * 64, "b" * 64, token._replace(signature=token.signature[:-1])),
-        proof_of("a" * 64, "b" * 64, token._replace(sha256=token.sha256[::-1])),
+        digest_of(proof_of("a" * 64, "b" * 64, token)),
+        digest_of(proof_of("b" * 64, "a" * 64, token)),
+        digest_of(proof_of("a" * 64, "b" * 64, parse_compact(IDP.token(sub="bob")))),
+        digest_of(proof_of("a" * 64, "b" * 64, token._replace(signature=token.signature[:-1]))),
+        digest_of(proof_of("a" * 64, "b" * 64, token._replace(sha256=token.sha256[::-1]))),
     }
     assert len(names) == 5 and {len(name) for name in names} == {32}
 

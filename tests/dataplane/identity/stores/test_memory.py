@@ -4,7 +4,7 @@ from wsgate_dataplane.identity.stores.memory import MemoryStore
 
 
 def test_a_proof_is_held_until_its_time_and_then_forgotten() -> None:
-    store = MemoryStore()
+    store = MemoryStore[bytes]()
     store.keep(b"a", 10)
     assert store.holds(b"a", 9.9)
     assert not store.holds(b"b", 9.9)
@@ -13,7 +13,7 @@ def test_a_proof_is_held_until_its_time_and_then_forgotten() -> None:
 
 
 def test_the_one_that_was_asked_for_longest_ago_makes_room() -> None:
-    store = MemoryStore(entries_max=2)
+    store = MemoryStore[bytes](entries_max=2)
     store.keep(b"a", 10)
     store.keep(b"b", 10)
     assert store.holds(b"a", 0)
@@ -23,7 +23,7 @@ def test_the_one_that_was_asked_for_longest_ago_makes_room() -> None:
 
 
 def test_keeping_a_proof_again_makes_no_second_entry_and_counts_as_use() -> None:
-    store = MemoryStore(entries_max=2)
+    store = MemoryStore[bytes](entries_max=2)
     store.keep(b"a", 10)
     store.keep(b"b", 10)
     store.keep(b"a", 20)
