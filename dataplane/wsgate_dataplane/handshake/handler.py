@@ -46,7 +46,6 @@ from wsgate_dataplane.session.expiry import end_of_session, end_of_token
 from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.telemetry.metrics import Metrics
 from wsgate_dataplane.telemetry.refusals import RefusalRing
-from wsgate_dataplane.upstreams.answer import Offer
 from wsgate_dataplane.upstreams.dial import Target, Upgraded, head_bytes
 from wsgate_dataplane.upstreams.retry import Counters, dial_patiently
 
@@ -244,8 +243,7 @@ class Handler:
             self._metrics.proxy_retries.labels(protocol).inc()
 
         counters = Counters(retried, lambda: self._metrics.circuit_open.labels(protocol).inc())
-        asked = Offer(sent.accept, sent.subprotocols, sent.extensions)
-        return await dial_patiently(serving.pool, head_of, asked, serving.patience, random.random, counters)
+        return await dial_patiently(serving.pool, head_of, sent, serving.patience, random.random, counters)
 
     def _roles(self, admitted: Admitted) -> tuple[str, ...]:
         if admitted.claims is None:

@@ -94,9 +94,9 @@ def read_offer(request: Request) -> WebSocketOffer:
     if request.method != "GET":
         raise Refused(Reason.METHOD_NOT_ALLOWED, f"expected GET, found {request.method[:20]}")
     # Exactly that: with other protocols beside it aiohttp would read early frames as HTTP.
-    if ",".join(request.items("upgrade")).lower() != "websocket":
+    if tuple(map(str.lower, request.items("upgrade"))) != ("websocket",):
         raise Refused(Reason.UPGRADE_REQUIRED, "no Upgrade: websocket")
-    if "upgrade" not in ",".join(request.items("connection")).lower().split(","):
+    if "upgrade" not in map(str.lower, request.items("connection")):
         raise Refused(Reason.UPGRADE_REQUIRED, "no Connection: Upgrade; a proxy in between may drop it")
     if request.has_body:
         # A body behind an upgrade is what request smuggling is made of.

@@ -93,7 +93,7 @@ class Reports:
         session, ended, counters = report.session, report.ended, report.closed.counters
         arrival, identity, mode = session.arrival, session.identity, self._log_identity
         return {
-            "reason": ended.reason.value,
+            "reason": ended.reason,
             "closed_by": ended.closed_by,
             "code": ended.code,
             "detail": ended.detail,

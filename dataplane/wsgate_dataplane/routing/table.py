@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from wsgate_contract.route import Route
 
@@ -94,6 +95,7 @@ class RouteTable:
         return frozenset().union(*(self._namers.get(name, ()) for name in (host, *wildcards)))
 
 
+@lru_cache(maxsize=1024)
 def normal_host(host: str) -> str:
     """Lower case, without port and without the root's trailing dot."""
     authority = _AUTHORITY.fullmatch(host)

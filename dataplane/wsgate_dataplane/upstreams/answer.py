@@ -1,7 +1,7 @@
 """An upstream's answer to the handshake, checked by RFC 6455 4.1."""
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
@@ -16,13 +16,20 @@ class Declined(Refused):
     """The upstream is well and does not want this request: any answer but 502, 503 and 504."""
 
 
-class Offer(NamedTuple):
+class Offer(Protocol):
     """What was asked of the upstream."""
 
-    accept: str
-    """The Sec-WebSocket-Accept that proves that it read the key."""
-    subprotocols: tuple[str, ...] = ()
-    extensions: tuple[str, ...] = ()
+    @property
+    def accept(self) -> str:
+        """The Sec-WebSocket-Accept that proves that it read the key."""
+
+    @property
+    def subprotocols(self) -> tuple[str, ...]:
+        """As they were offered."""
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """As they were offered."""
 
 
 class Answer(NamedTuple):

@@ -4,12 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wsgate_dataplane.handshake.request import WebSocketOffer
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.upstreams.answer import Answer, Offer, read_answer
 
 ACCEPT = "ICX+Yqv66kxgM0FcWaLWlFLwTAI="
-OFFER = Offer(ACCEPT, ("chat", "mqtt"), ("permessage-deflate; client_max_window_bits",))
+OFFER = WebSocketOffer("key", ACCEPT, ("chat", "mqtt"), ("permessage-deflate; client_max_window_bits",))
+NOTHING = WebSocketOffer("key", ACCEPT, (), ())
 NEEDED = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": ACCEPT}
 
 
@@ -124,7 +126,7 @@ def test_a_subprotocol_that_was_not_offered_or_two_of_them_are_refused(lines: li
 
 
 def test_a_subprotocol_where_none_was_offered_is_refused() -> None:
-    refused = refusal(head("Sec-WebSocket-Protocol: chat"), Offer(ACCEPT))
+    refused = refusal(head("Sec-WebSocket-Protocol: chat"), NOTHING)
     assert refused.reason is Reason.UPSTREAM_SUBPROTOCOL
 
 
@@ -138,7 +140,7 @@ def test_an_extension_that_was_not_offered_is_refused(value: str) -> None:
 
 
 def test_an_extension_where_none_was_offered_is_refused() -> None:
-    assert "was not offered" in refusal(head("Sec-WebSocket-Extensions: permessage-deflate"), Offer(ACCEPT)).detail
+    assert "was not offered" in refusal(head("Sec-WebSocket-Extensions: permessage-deflate"), NOTHING).detail
 
 
 def test_a_hostile_answer_does_not_fill_the_log() -> None:

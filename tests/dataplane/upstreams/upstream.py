@@ -9,11 +9,11 @@ import pytest
 
 from tests.support.loops import eventually
 from tests.support.sockets import open_fds
+from wsgate_dataplane.handshake.request import WebSocketOffer
 from wsgate_dataplane.outcomes.refusal import Refused
-from wsgate_dataplane.upstreams.answer import Offer
 from wsgate_dataplane.upstreams.dial import Target, Upgraded, dial, head_bytes
 
-OFFER = Offer("ICX+Yqv66kxgM0FcWaLWlFLwTAI=")
+OFFER = WebSocketOffer("key", "ICX+Yqv66kxgM0FcWaLWlFLwTAI=", (), ())
 ASKED = head_bytes("/ws", [("Host", "upstream.test")])
 EARLY = b"\x82\x05early" + b"\x82\x00"
 SHORT = 0.2
