@@ -1,7 +1,9 @@
 """Follows what a client sends within an allowance, and stops in front of the frame that would exceed it."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
+from wsgate_dataplane.frames.own_caches import with_own_caches
 from wsgate_dataplane.frames.scanner import Rule, Scanner, Violation
 
 PIECE_BYTES = 4096
@@ -43,6 +45,9 @@ class Metering(Scanner):
     least_message_bytes = 6
     """No message is shorter on the wire: a masked header."""
 
+    _follow: Callable[..., bytes]
+    """The scanner's own feed; super() would take as long as it."""
+
     def __init__(self, allowance: Allowance, **rules: Any) -> None:
         """rules: see the scanner's own."""
         super().__init__(**rules)
@@ -62,7 +67,7 @@ class Metering(Scanner):
                 messages, size = self._allowance.left()
                 if messages * self.least_message_bytes >= len(data) < size:
                     before = self.messages
-                    out = super().feed(data)
+                    out = self._follow(data)
                     self._allowance.spend(self.messages - before, len(out))
                     return out
             self._rest, self._at = data, 0
@@ -106,7 +111,7 @@ class Metering(Scanner):
         if messages * self.least_message_bytes >= waiting and size > waiting:
             piece = self._rest[self._at :]
             self._at = len(self._rest)
-            out = super().feed(piece)
+            out = self._follow(piece)
         else:
             # What is held comes first and alone, or each look would add a piece to it.
             piece = b"" if was_held else self._rest[self._at : self._at + PIECE_BYTES]
@@ -120,7 +125,7 @@ class Metering(Scanner):
         self._bytes_left = size
         steps, self._steps = self._steps, _EVERY_FRAME
         try:
-            return super().feed(piece)
+            return self._follow(piece)
         finally:
             self._steps = steps
 
@@ -134,3 +139,5 @@ class Metering(Scanner):
 
 class MeteredScanner(Metering):
     """A raw session's: a message is counted with its last fragment."""
+
+    _follow = with_own_caches(Scanner.feed)

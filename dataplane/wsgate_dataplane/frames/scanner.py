@@ -37,6 +37,9 @@ class Violation:
     detail: str
 
 
+RUN_BYTES_MIN = 256
+"""A longer read is looked at for frames that are all alike."""
+
 _COMPLETE, _OTHER, _INVALID = 0, 1, 2
 
 
@@ -153,6 +156,9 @@ class Scanner:
         last = size - self._overhead
         # The common case, a short unfragmented message, costs four look-ups and two additions.
         steps, kinds, messages = self._steps, self._kinds_now, 0
+        if last - position > RUN_BYTES_MIN:
+            messages = self._equal_frames(data, position)
+            position += messages * steps[data[position + 1]]
         while position <= last:
             step = steps[data[position + 1]]
             if step and not kinds[data[position]]:
@@ -177,6 +183,17 @@ class Scanner:
         if size - position > 1 and self._is_wrong(data[position], data[position + 1] ^ self._mask_bit):
             self._head = b""
         return data[:position]
+
+    def _equal_frames(self, data: bytes, position: int) -> int:
+        """How many short messages follow, if all of the read are of one kind and size, as of a sensor; else 0."""
+        step = self._steps[data[position + 1]]
+        if not step or self._kinds_now[data[position]]:
+            return 0
+        count = (len(data) - position) // step
+        end = position + count * step
+        firsts, seconds = data[position:end:step], data[position + 1 : end : step]
+        is_run = firsts == firsts[:1] * count and seconds == seconds[:1] * count
+        return count if is_run else 0
 
     def finish_frame(self, data: bytes) -> bytes:
         """Like feed, but no more than what is missing of the current frame; stops the scanner."""

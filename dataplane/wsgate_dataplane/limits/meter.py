@@ -26,6 +26,8 @@ class Pool(Protocol):
     messages: Bucket | None
     bytes: Bucket | None
     closes: bool
+    is_touched: bool
+    """Whether touch() changes nothing any more."""
 
     @property
     def is_divided(self) -> bool:
@@ -113,18 +115,27 @@ class SessionMeter:
         return self._pool.closes
 
     def left(self) -> tuple[float, float]:
-        """Messages and bytes that may pass now."""
+        """Messages and bytes that may pass now; each read asks for it."""
         now = self._clock()
+        if not self._is_paused:
+            # The common case: nothing is reserved, so what is free in the buckets is all that there is.
+            first, second = self._pool.messages, self._pool.bytes
+            messages = inf if first is None else first.free(now)
+            size = inf if second is None else second.free(now)
+            return messages if messages > 0.0 else 0.0, size if size > 0.0 else 0.0
         messages = inf if self._messages is None else self._messages.left(now)
         return messages, inf if self._bytes is None else self._bytes.left(now)
 
     def spend(self, messages: int, size: int) -> None:
         """So much has passed."""
-        if messages and self._messages is not None:
-            self._messages.spend(messages)
-        if size and self._bytes is not None:
-            self._bytes.spend(size)
-        self._pool.touch()
+        pool = self._pool
+        first, second = (self._messages, self._bytes) if self._is_paused else (pool.messages, pool.bytes)
+        if messages and first is not None:
+            first.spend(messages)
+        if size and second is not None:
+            second.spend(size)
+        if not pool.is_touched:
+            pool.touch()
 
     def wait(self) -> float | None:
         """When to ask again; None: the session is to end."""

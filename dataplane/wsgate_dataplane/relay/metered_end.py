@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wsgate_dataplane.frames.metered import Metering
+from wsgate_dataplane.frames.own_caches import with_own_caches
 from wsgate_dataplane.relay.end import End
 from wsgate_dataplane.relay.engine import Meter, Side
 
@@ -18,6 +19,9 @@ class MeteredEnd(End):
 
     __slots__ = ("_meter", "held_until")
     scanner: Metering
+
+    data_received = with_own_caches(End.data_received)
+    _forward_covered = with_own_caches(End._forward)
 
     def __init__(
         self,
@@ -38,7 +42,7 @@ class MeteredEnd(End):
         return self.held_until == math.inf and super().is_heard
 
     def _forward(self, data: bytes) -> None:
-        super()._forward(data)
+        self._forward_covered(data)
         if self.scanner.is_held and self.is_readable:
             self._hold()
 

@@ -193,3 +193,22 @@ def test_finishing_the_frame_ends_exactly_on_its_boundary(stream: bytes, place: 
 def test_whole_reads_are_forwarded_without_a_copy() -> None:
     data = frame(Opcode.BINARY, bytes(70_000))
     assert make().feed(data) is data
+
+
+@given(
+    before=st.lists(frames, max_size=1),
+    size=st.integers(0, 126),
+    count=st.integers(1, 300),
+    after=st.lists(frames, max_size=2),
+    is_cut=st.booleans(),
+)
+@example(before=[], size=64, count=16, after=[], is_cut=True)
+def test_frames_that_are_all_alike_are_followed_as_each_for_itself(
+    *, before: list[bytes], size: int, count: int, after: list[bytes], is_cut: bool
+) -> None:
+    stream = b"".join([*before, frame(Opcode.BINARY, bytes(size)) * count, *after])
+    stream = stream[:-1] if is_cut else stream
+    together, alone = make(), make()
+    assert together.feed(stream) == run(alone, [stream[at : at + 1] for at in range(len(stream))])
+    for each in ("messages", "is_stopped", "violation", "close_code", "is_at_boundary"):
+        assert getattr(together, each) == getattr(alone, each), each

@@ -34,6 +34,7 @@ class Budget:
         self.bytes = None if size is None else Bucket(size, size, clock.now)
         self.closes = closes
         self.is_divided = False
+        self.is_touched = False
         self.asks: list[float] = []
         self.touches = self.pauses = self.gone = 0
 

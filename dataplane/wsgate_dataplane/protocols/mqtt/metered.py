@@ -3,6 +3,7 @@
 import copy
 
 from wsgate_dataplane.frames.metered import Metering
+from wsgate_dataplane.frames.own_caches import with_own_caches
 from wsgate_dataplane.frames.scanner import Rule
 from wsgate_dataplane.protocols.mqtt.scanner import MQTTScanner
 
@@ -22,6 +23,7 @@ class MeteredMQTTScanner(Metering, MQTTScanner):
     _begun = 0
     """How many messages had been followed where the frame that goes on was first seen."""
 
+    _follow = with_own_caches(MQTTScanner.feed)
     least_message_bytes = 2
     """Of a packet's header: one frame may hold thousands."""
 
