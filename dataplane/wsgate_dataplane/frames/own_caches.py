@@ -1,7 +1,7 @@
 """A function of the hot path that runs for several classes, once for each.
 
 The interpreter specialises a code object for the type that it sees there (PEP 659). Where two types take turns it
-gives up, and every attribute is looked up the long way: a third of what a message costs.
+gives up, and every attribute is looked up the long way.
 """
 
 from collections.abc import Callable

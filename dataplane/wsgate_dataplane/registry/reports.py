@@ -1,7 +1,7 @@
 """What is said and counted of sessions that are over, of many at once.
 
-A hundred reports in a row cost a third of what they cost one by one between other work, and who waits for the
-next session's 101 need not wait for them.
+A hundred reports in a row cost much less than one by one between other work, and who waits for the next
+session's 101 need not wait for them.
 """
 
 import asyncio

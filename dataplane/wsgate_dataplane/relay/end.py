@@ -177,7 +177,7 @@ class End(asyncio.Protocol):
     def let_go(self) -> None:
         """Nothing calls this end any more: let go of the others, which hold it, so that all are free at once.
 
-        What is left to the garbage collector costs a hundredth of all time.
+        What is left to the garbage collector has to be searched for.
         """
         self._feed = _drop
         del self.other, self.tunnel
