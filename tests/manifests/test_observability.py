@@ -28,9 +28,9 @@ SEVERITIES = {"critical", "warning", "info"}
 def samples() -> Mapping[str, tuple[MetricWrapperBase, frozenset[str]]]:
     """Each sample name that the two pages can have, with its family and labels."""
     found: dict[str, tuple[MetricWrapperBase, frozenset[str]]] = {}
-    for metric in (*vars(Metrics()).values(), *vars(OperatorMetrics()).values()):
-        if not isinstance(metric, MetricWrapperBase):
-            continue
+    pages = Metrics().registry, OperatorMetrics().registry
+    for metric in (each for page in pages for each in page._collector_to_names):
+        assert isinstance(metric, MetricWrapperBase)
         # Before there is a value, the library tells a label's name nowhere else.
         labels = frozenset(metric._labelnames)
         (family,) = metric.describe()
