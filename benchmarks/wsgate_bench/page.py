@@ -134,16 +134,16 @@ def _each_lesson(record: Record) -> Iterable[str]:
         f"{cost('handshake', 'envoy')} µs of Envoy, which verifies the same signature, and "
         f"{cost('handshake', 'nginx')} µs of nginx, nearly all of it the kernel's for two connections. The same "
         f"token again costs {cost('handshake-cached', 'wsgate')} µs, so the signature is the smaller part. The "
-        "rest is spread thin over reading the head, the checks, the dial, the log and the end of the session; "
-        "no piece of it is a tenth. What is said and counted of a session's end is told of many at once, and what "
+        "rest is spread thin over reading the head, the checks, the dial, the log and the end of the session. "
+        "What is said and counted of a session's end is told of many at once, and what "
         "the session held is let go of by hand, since the garbage collector would have to search for it. Size "
         "pods for the moment when all clients reconnect by the rate of handshakes below, and for all else by "
         "messages."
     )
     yield (
         "**Where to look.** Times on a shared machine wander by a fifth, so pieces were compared by instructions "
-        "(callgrind), which do not. The dearest were never the cryptography: a log line's JSON, counters with a "
-        "lock each, members of enumerations looked up in their class, and code that ran for two classes in turn, "
+        "(callgrind), which do not. What could be spared: a log line's JSON, counters with a lock each, "
+        " members of enumerations looked up in their class, and code that ran for two classes in turn, "
         "so that the interpreter could specialise it for neither."
     )
     yield (
