@@ -143,7 +143,7 @@ def _each_lesson(record: Record) -> Iterable[str]:
     yield (
         "**Where to look.** Times on a shared machine wander by a fifth, so pieces were compared by instructions "
         "(callgrind), which do not. What could be spared: a log line's JSON, counters with a lock each, "
-        " members of enumerations looked up in their class, and code that ran for two classes in turn, "
+        "members of enumerations looked up in their class, and code that ran for two classes in turn, "
         "so that the interpreter could specialise it for neither."
     )
     yield (
