@@ -12,6 +12,7 @@ from pydantic_core import to_json
 LOGGER_NAME = "wsgate"
 RESERVED = frozenset({"time", "level", "message", "traceback"})
 _STRINGS = frozenset({str})
+_COMPACT = (",", ":")
 
 
 class Event(NamedTuple):
@@ -70,10 +71,10 @@ def _line(at: float, level: str, message: str, fields: object, traceback: str | 
     try:
         # A third of what json takes; but ASCII, which fits every stream, is json's.
         text = to_json(line, fallback=_text).decode()
-        return text if text.isascii() else json.dumps(line, default=_text)
+        return text if text.isascii() else json.dumps(line, default=_text, separators=_COMPACT)
     except (TypeError, ValueError, RecursionError):
         # A circular value or an odd key deep inside: keep the line, flatten its values.
-        return json.dumps({key: _text(value) for key, value in line.items()})
+        return json.dumps({key: _text(value) for key, value in line.items()}, separators=_COMPACT)
 
 
 def _rfc3339(seconds: float) -> str:

@@ -96,6 +96,15 @@ def test_odd_values_are_written_as_text() -> None:
     assert rendered("x", fields=7)["fields"] == 7
 
 
+def test_all_lines_are_compact_and_ascii_whatever_they_hold() -> None:
+    for value in ("plain", "gr\u00fc\u00df", "\ud800", {("odd",): object()}):
+        record = logging.LogRecord(log.LOGGER_NAME, logging.INFO, "", 0, "x", (), None)
+        record.fields = {"v": value}
+        text = log.JSONFormatter().format(record)
+        assert text.isascii()
+        assert ',"level":"info","message":"x","v":' in text
+
+
 def test_arguments_that_do_not_fit_leave_the_bare_message() -> None:
     assert rendered("%d and %d", ("x",))["message"] == "%d and %d"
     assert rendered("%s", (Hostile(),))["message"] == "%s"
