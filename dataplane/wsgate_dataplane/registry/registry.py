@@ -81,8 +81,7 @@ class Registry:
         self._by_route[route.key] += 1
         self._empty.clear()
         for index, key in self._keys(identity):
-            if key is not None:
-                index.add(key, session)
+            index.add(key, session)
         return session
 
     def set_age_end(self, session: Session, end: tuple[float, Reason] | None) -> None:
@@ -210,14 +209,16 @@ class Registry:
                 return index.get(key)
         return None
 
-    def _keys(self, identity: Identity) -> tuple[tuple[Index[str, Session], str | None], ...]:
-        return (
+    def _keys(self, identity: Identity) -> list[tuple[Index[str, Session], str]]:
+        """Where it is found, by what the token has."""
+        asked = (
             (self._by_jti, identity.jti),
             (self._by_subject, identity.subject),
             (self._by_session_id, identity.session_id),
             (self._by_token, identity.token_sha256),
             (self._by_namespace, identity.namespace),
         )
+        return [(index, key) for index, key in asked if key is not None]
 
     def check_room(self, route: Route, identity: Identity) -> None:
         """Raises Refused(ROUTE_FULL, SUBJECT_FULL) where one more session is more than the route allows.
@@ -243,8 +244,7 @@ class Registry:
         if not self._by_route[route_key]:
             del self._by_route[route_key]
         for index, key in self._keys(session.identity):
-            if key is not None:
-                index.discard(key, session)
+            index.discard(key, session)
         if self._age_ends.pop(session.uid, None) is not None:
             self._ages.discard(session.uid)
         if self._closing_reasons.pop(session.uid, None) is not None:

@@ -31,12 +31,11 @@ def keepalive_options(idle_seconds: float, told_seconds: float) -> SocketOptions
     probe = min(max(1, math.floor(idle_seconds / 2 / PROBES)), PROBE_SECONDS_MAX)
     unacknowledged = max(idle + PROBES * probe, told_seconds + WRITE_SLACK_SECONDS)
     # Where there is TCP_USER_TIMEOUT, it and not the number of probes decides (tcp(7)).
-    end = {"TCP_USER_TIMEOUT": math.ceil(unacknowledged * 1000)}
-    if not hasattr(socket, "TCP_USER_TIMEOUT"):
-        end = {"TCP_KEEPCNT": PROBES}
-    wanted = {"TCP_KEEPIDLE": idle, "TCP_KEEPINTVL": probe, **end}
+    has_timeout = hasattr(socket, "TCP_USER_TIMEOUT")
+    end = ("TCP_USER_TIMEOUT", math.ceil(unacknowledged * 1000)) if has_timeout else ("TCP_KEEPCNT", PROBES)
+    wanted = (("TCP_KEEPIDLE", idle), ("TCP_KEEPINTVL", probe), end)
     # Names that a platform lacks are left to its defaults.
-    known = [(getattr(socket, name), value) for name, value in wanted.items() if hasattr(socket, name)]
+    known = [(getattr(socket, name), value) for name, value in wanted if hasattr(socket, name)]
     keep = (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return (keep, *((socket.IPPROTO_TCP, name, value) for name, value in known))
 
