@@ -1,11 +1,14 @@
 """The base of every value that crosses a border: frozen, strict, camelCase outside, snake_case inside."""
 
 import json
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from functools import cache, cached_property
+from typing import Any, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+
+Thing = TypeVar("Thing")
 
 
 class Value(BaseModel):
@@ -37,3 +40,52 @@ class Value(BaseModel):
         """The camelCase mapping without the fields that stand at their default."""
         document: dict[str, Any] = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         return document
+
+
+def plain(value: Thing) -> Thing:
+    """A Value and all Values in it as objects of bare attributes, properties worked out; anything else as it is.
+
+    For what every handshake reads: a pydantic model answers each read by way of its `__getattr__`, which takes ten
+    times as long. It reads and compares like the Value that it stands for, and is frozen like it.
+    """
+    if isinstance(value, tuple):
+        return cast(Thing, tuple(map(plain, value)))
+    if not isinstance(value, Value):
+        return value
+    names, kind = _attributes(type(value))
+    return cast(Thing, kind((name, plain(getattr(value, name))) for name in names))
+
+
+class _Plain:
+    __slots__: tuple[str, ...] = ()
+
+    def __init__(self, attributes: Iterable[tuple[str, object]]) -> None:
+        for name, attribute in attributes:
+            object.__setattr__(self, name, attribute)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen")
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Value):
+            other = plain(other)
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    def __hash__(self) -> int:
+        return hash(tuple(getattr(self, name) for name in self.__slots__))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
+
+
+@cache
+def _attributes(kind: type[Value]) -> tuple[tuple[str, ...], type[_Plain]]:
+    """Fields and properties, and the class of what stands for such a Value."""
+    own = [base for base in kind.__mro__ if issubclass(base, Value) and base is not Value]
+    properties = (
+        name for base in own for name, found in vars(base).items() if isinstance(found, property | cached_property)
+    )
+    names = (*kind.model_fields, *properties)
+    return names, type(kind.__name__, (_Plain,), {"__slots__": names})

@@ -1,11 +1,12 @@
 """Values are strict where documents are read and frozen afterwards."""
 
+from functools import cached_property
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from wsgate_contract.model import Value
+from wsgate_contract.model import Value, plain
 
 
 class Point(Value):
@@ -35,3 +36,48 @@ def test_fields_at_their_default_are_left_out() -> None:
 def test_a_value_cannot_be_changed(field: str) -> None:
     with pytest.raises(ValidationError):
         setattr(Point(), field, 1)
+
+
+class Figure(Value):
+    """A value of values."""
+
+    name: str = "a"
+    corners: tuple[Point, ...] = (Point(far_away=1), Point(tags=("b",)))
+
+    @property
+    def far(self) -> tuple[Point, ...]:
+        """Worked out."""
+        return tuple(each for each in self.corners if each.far_away)
+
+    @cached_property
+    def title(self) -> str:
+        """Worked out once."""
+        return self.name.upper()
+
+
+def test_a_plain_value_reads_like_the_value() -> None:
+    figure = Figure()
+    bare = plain(figure)
+    assert (bare.name, bare.title, bare.far[0].far_away, bare.corners[1].tags) == ("a", "A", 1, ("b",))
+    assert not isinstance(bare, BaseModel)
+    assert not isinstance(bare.corners[0], BaseModel)
+
+
+def test_plain_values_are_compared_by_what_is_in_them() -> None:
+    assert plain(Figure()) == plain(Figure())
+    assert hash(plain(Figure())) == hash(plain(Figure()))
+    assert plain(Figure()) != plain(Figure(corners=()))
+    other: object = plain(Point())
+    assert other != plain(Figure())
+    assert (other == Point(), Point(far_away=1) == other, other == "Point") == (True, False, False)
+    assert repr(plain(Point())) == "Point(far_away=0, tags=())"
+
+
+def test_a_plain_value_cannot_be_changed() -> None:
+    name = "far_away"
+    with pytest.raises(AttributeError):
+        setattr(plain(Point()), name, 1)
+
+
+def test_what_is_no_value_stays_as_it_is() -> None:
+    assert (plain("a"), plain((1, None))) == ("a", (1, None))

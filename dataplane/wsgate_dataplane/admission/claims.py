@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from wsgate_dataplane.admission.wording import expected
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
+from wsgate_dataplane.values import value
 
 TIME_MAX = 2**53
 """Largest accepted Unix time: what every JSON implementation represents exactly."""
@@ -17,7 +18,8 @@ SEGMENTS_MAX = 8
 """Of a claim's path; the contract's pattern says it too."""
 
 
-class Claims(NamedTuple):
+@value
+class Claims:
     """The registered claims (RFC 7519 4.1) with checked types; times are Unix seconds."""
 
     payload: Mapping[str, Any]

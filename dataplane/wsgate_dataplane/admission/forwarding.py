@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from wsgate_contract.route import Forward
 from wsgate_dataplane.admission.claims import claim_path, claim_values, texts_of
+from wsgate_dataplane.values import value
 
 ANY_SEGMENT = "*"
 """Stands in a path of roles for every member, as in resource_access.*.roles."""
@@ -17,7 +18,8 @@ _KEPT = " !\"#$&'()*+-./:;<=>?@[\\]^_`{|}~"
 """Beside letters and digits; not the comma, which separates, and not the percent sign, which escapes."""
 
 
-class Roles(NamedTuple):
+@value
+class Roles:
     """The roles of a token, each once, and how many were left out for their spelling."""
 
     names: tuple[str, ...]

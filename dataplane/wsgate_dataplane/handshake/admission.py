@@ -1,7 +1,6 @@
 """Whether a client is admitted: the order of the checks, for the server and for `wsgate check` alike."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from wsgate_contract.route import Route, TokenSource
 from wsgate_dataplane.admission.checks import check_required_claims, check_token
@@ -18,12 +17,14 @@ from wsgate_dataplane.revocation.matching import Identity
 from wsgate_dataplane.revocation.view import RevocationView
 from wsgate_dataplane.routing.path import path_problem
 from wsgate_dataplane.settings import Settings
+from wsgate_dataplane.values import value
 
 Trace = Callable[[str, str], None]
 """Told of each step that passed: its name and what was found. The server has none: refusals carry their detail."""
 
 
-class Admitted(NamedTuple):
+@value
+class Admitted:
     """The client may have a session with this identity."""
 
     serving: Serving

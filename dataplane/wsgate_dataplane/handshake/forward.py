@@ -11,6 +11,7 @@ from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.protocols.detect import MQTT_SUBPROTOCOLS, Protocol, mqtt_subprotocol
 from wsgate_dataplane.upstreams.answer import Answer
 from wsgate_dataplane.upstreams.dial import Target
+from wsgate_dataplane.values import changed
 
 PASSED = ("origin", "user-agent", "accept-language", "traceparent", "tracestate")
 """Headers that go upstream as they are; everything else must be named by the route."""
@@ -35,20 +36,20 @@ def upstream_offer(route: Route, protocol: Protocol, offer: WebSocketOffer) -> W
         subprotocols = real_subprotocols(subprotocols)
     if protocol == "raw":
         passed = subprotocols if route.copy_sub_protocol else ()
-        return offer if passed == offer.subprotocols else offer._replace(subprotocols=passed)
+        return offer if passed == offer.subprotocols else changed(offer, subprotocols=passed)
     # Without its own subprotocol a broker refuses the session (MQTT 5, 6.0), whatever the client forgot to offer.
     own = mqtt_subprotocol(subprotocols) or MQTT_SUBPROTOCOLS[0]
     if not route.copy_sub_protocol:
         subprotocols = (own,)
     elif own not in subprotocols:
         subprotocols = (*subprotocols, own)
-    return offer._replace(subprotocols=subprotocols, extensions=())
+    return changed(offer, subprotocols=subprotocols, extensions=())
 
 
 def in_band_offer(route: Route, protocol: Protocol, offer: WebSocketOffer) -> WebSocketOffer:
     """The same for a client that has its 101 already: what it was told is all that is left to ask for."""
     echoed = echoed_subprotocol(protocol, offer)
-    told = offer._replace(subprotocols=() if echoed is None else (echoed,), extensions=())
+    told = changed(offer, subprotocols=() if echoed is None else (echoed,), extensions=())
     return upstream_offer(route, protocol, told)
 
 

@@ -4,10 +4,10 @@ import binascii
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
+from wsgate_dataplane.values import value
 
 ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455 1.3."""
@@ -51,8 +51,8 @@ class Request:
         self.has_body = has_body
         self.is_secure = is_secure
         fields: dict[str, list[str]] = {}
-        for name, value in headers:
-            fields.setdefault(name.lower(), []).append(value)
+        for name, text in headers:
+            fields.setdefault(name.lower(), []).append(text)
         self._fields = fields
 
     def all(self, name: str) -> Sequence[str]:
@@ -79,7 +79,8 @@ class Request:
         return (item,) if (item := joined.strip()) else ()
 
 
-class WebSocketOffer(NamedTuple):
+@value
+class WebSocketOffer:
     """The WebSocket part of a valid handshake (RFC 6455 4.2.1)."""
 
     key: str

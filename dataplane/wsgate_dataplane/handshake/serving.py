@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from wsgate_contract.client_certificate import file_name
+from wsgate_contract.model import plain
 from wsgate_contract.route import Route
 from wsgate_dataplane.handshake.forward import passed_headers
 from wsgate_dataplane.identity.provider import ProviderConfig, from_contract
@@ -25,7 +26,10 @@ from wsgate_dataplane.upstreams.tls import ClientCertificate, upstream_context
 class Serving:
     """One route and what its sessions share."""
 
+    source: Route
+    """As it was read."""
     route: Route
+    """The same as plain attributes, which every handshake reads."""
     providers: tuple[ProviderConfig, ...]
     limits: RelayLimits
     rates: Rates | None
@@ -72,7 +76,7 @@ def build_catalogue(
     """A route that cannot be served keeps its last good form; without one its prefix is answered 503."""
 
     def serve(route: Route, old: Serving | None) -> Serving:
-        if old is not None and old.route == route and old.certificate is _certificate(route, certificates):
+        if old is not None and old.source == route and old.certificate is _certificate(route, certificates):
             return old
         return make_serving(route, settings, destinations, certificates)
 
@@ -98,7 +102,7 @@ def build_catalogue(
 def _renewed(old: Serving, serve: Callable[[Route, Serving], Serving]) -> Serving:
     """With the certificate of today, where that can be used."""
     try:
-        return serve(old.route, old)
+        return serve(old.source, old)
     except Exception:  # noqa: BLE001  # whatever one tenant's route does, the others' are served
         return old
 
@@ -154,7 +158,8 @@ def make_serving(
     if not route.hostnames and settings.ingress_host:
         exact = (settings.ingress_host,)
     return Serving(
-        route=route,
+        source=route,
+        route=plain(route),
         providers=_providers(route, settings),
         limits=RelayLimits(
             max_message_bytes=limits.max_message_bytes,

@@ -5,11 +5,12 @@ import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from wsgate_dataplane.identity.strict_json import StrictJSONError, parse_object
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
+from wsgate_dataplane.values import value
 
 TOKEN_BYTES_MAX = 16 * 1024
 
@@ -19,7 +20,8 @@ _LAST = (None, "", "AQgw", "AEIMQUYcgkosw048")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
-class UnverifiedToken(NamedTuple):
+@value
+class UnverifiedToken:
     """Well-formed and no more; its text stays out of repr, since tokens never reach a log."""
 
     header: Mapping[str, Any]

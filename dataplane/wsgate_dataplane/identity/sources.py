@@ -1,7 +1,6 @@
 """Where a token may stand, and which one counts."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
 
 from wsgate_contract.route import TokenSource
@@ -10,6 +9,7 @@ from wsgate_dataplane.identity.compact import base64url_bytes
 from wsgate_dataplane.identity.strict_json import StrictJSONError, parse_object
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
+from wsgate_dataplane.values import value
 
 QUERY_NAMES = frozenset({"access_token", "token"})
 """Parameters that carry a token: RFC 6750 2.3, and the usual short form."""
@@ -23,7 +23,8 @@ TOKEN_SUBPROTOCOLS = (BEARER, BEARER_IN_BASE64URL)
 _BLANK = " \t"
 
 
-class Credential(NamedTuple):
+@value
+class Credential:
     """A token and where it stood; the token stays out of repr."""
 
     token: str

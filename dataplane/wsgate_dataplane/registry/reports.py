@@ -6,7 +6,6 @@ session's 101 need not wait for them.
 
 import asyncio
 import logging
-from typing import NamedTuple
 
 from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
 from wsgate_dataplane.registry.session import Session
@@ -15,6 +14,7 @@ from wsgate_dataplane.session.lifecycle import Ended
 from wsgate_dataplane.telemetry.identity import Mode, visible
 from wsgate_dataplane.telemetry.log import Event
 from wsgate_dataplane.telemetry.metrics import Metrics
+from wsgate_dataplane.values import value
 
 log = logging.getLogger("wsgate")
 
@@ -29,7 +29,8 @@ PROXY_ERRORS = frozenset(
 """Ends that ws_proxy_errors_total counts."""
 
 
-class Report(NamedTuple):
+@value
+class Report:
     """Of one session; times in seconds."""
 
     session: Session
@@ -80,8 +81,14 @@ class Reports:
             log.log(level, "session ended", extra={"events": events})
 
     def _count(self, report: Report) -> None:
-        reason, metrics = report.ended.reason, self._metrics
-        metrics.closed(reason, report.lasted_seconds, report.closed.counters)
+        reason, metrics, counters = report.ended.reason, self._metrics, report.closed.counters
+        moved = (
+            counters.bytes_to_upstream,
+            counters.bytes_to_client,
+            counters.messages_to_upstream,
+            counters.messages_to_client,
+        )
+        metrics.closed(reason, report.lasted_seconds, moved)
         if reason is Reason.TOKEN_REVOKED:
             metrics.revocation_to_close_seconds.observe(report.close_seconds)
         if reason is Reason.RATE_EXCEEDED:

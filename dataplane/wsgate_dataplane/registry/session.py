@@ -1,7 +1,7 @@
 """One live session: what is known of it, and the relay's events on their way to its lifecycle."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from wsgate_contract.route import Route
 from wsgate_dataplane.outcomes.table import Reason
@@ -10,6 +10,7 @@ from wsgate_dataplane.protocols.mqtt.last_words import MQTTClient
 from wsgate_dataplane.relay.engine import Closed, Limit, LimitExceeded, SessionId, Side, SideLost
 from wsgate_dataplane.revocation.matching import Identity
 from wsgate_dataplane.session.lifecycle import Lifecycle
+from wsgate_dataplane.values import value
 
 if TYPE_CHECKING:
     from wsgate_dataplane.registry.registry import Registry
@@ -31,7 +32,8 @@ PEERS: dict[Side, Literal["client", "upstream"]] = {Side.CLIENT: "client", Side.
 LOST_REASONS: dict[Side, Reason] = {Side.CLIENT: Reason.CLIENT_LOST, Side.UPSTREAM: Reason.UPSTREAM_LOST}
 
 
-class Arrival(NamedTuple):
+@value
+class Arrival:
     """The handshake that a session came by, for its log line."""
 
     request_id: str

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from wsgate_dataplane.frames.metered import Allowance
 from wsgate_dataplane.protocols.mqtt.last_words import LastWords
 from wsgate_dataplane.relay.keepalive import SocketOptions, keepalive_options
+from wsgate_dataplane.values import value
 
 SessionId = int
 
@@ -58,7 +59,8 @@ class RelayLimits:
         return keepalive_options(self.idle_seconds, told)
 
 
-class Counters(NamedTuple):
+@value
+class Counters:
     """What went through; bytes on the wire, headers included."""
 
     bytes_to_upstream: int = 0
@@ -83,7 +85,8 @@ class SideLost:
     side: Side
 
 
-class Closed(NamedTuple):
+@value
+class Closed:
     """Event: both connections of a session are gone."""
 
     first_close: Side | None
@@ -130,7 +133,8 @@ class Meter(Allowance, Protocol):
         ...
 
 
-class Connection(NamedTuple):
+@value
+class Connection:
     """A connected transport and the bytes that were read from it beyond the handshake."""
 
     transport: asyncio.Transport

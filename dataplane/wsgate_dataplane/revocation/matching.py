@@ -4,13 +4,15 @@ import base64
 import functools
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_dataplane.admission.claims import claim_values
+from wsgate_dataplane.values import value
 
 
-class Identity(NamedTuple):
+@value
+class Identity:
     """What is kept of a session's token: all that a record can ask for.
 
     payload is the token's second segment as it came: a claim that no index knows is rare enough to

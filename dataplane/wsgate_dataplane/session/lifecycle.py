@@ -7,9 +7,10 @@ The first reason wins: what happens after it (a lost peer during our Close, say)
 """
 
 from enum import Enum
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
+from wsgate_dataplane.values import value
 
 ClosedBy = Literal["client", "upstream", "gateway"]
 
@@ -33,14 +34,16 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
 }
 
 
-class CloseBoth(NamedTuple):
+@value
+class CloseBoth:
     """Command: tell both sides."""
 
     code: int
     words: str
 
 
-class Ended(NamedTuple):
+@value
+class Ended:
     """What is reported of a session that is over."""
 
     reason: Reason

@@ -5,9 +5,11 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
 from pydantic_core import to_json
+
+from wsgate_dataplane.values import value
 
 LOGGER_NAME = "wsgate"
 RESERVED = frozenset({"time", "level", "message", "traceback"})
@@ -15,7 +17,8 @@ _STRINGS = frozenset({str})
 _COMPACT = (",", ":")
 
 
-class Event(NamedTuple):
+@value
+class Event:
     """One of many of a kind that are logged together."""
 
     at: float

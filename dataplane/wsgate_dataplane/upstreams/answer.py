@@ -1,10 +1,11 @@
 """An upstream's answer to the handshake, checked by RFC 6455 4.1."""
 
 import re
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
+from wsgate_dataplane.values import value
 
 ANSWER_BYTES_MAX = 16_384
 
@@ -32,7 +33,8 @@ class Offer(Protocol):
         """As they were offered."""
 
 
-class Answer(NamedTuple):
+@value
+class Answer:
     """What the upstream chose."""
 
     subprotocol: str | None

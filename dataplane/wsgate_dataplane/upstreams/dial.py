@@ -5,13 +5,14 @@ import contextlib
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.upstreams.answer import ANSWER_BYTES_MAX, Answer, Offer, read_answer
 from wsgate_dataplane.upstreams.resolve import Reach, address_of
+from wsgate_dataplane.values import value
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class NotConnected(Refused):
     """There was no connection, so nothing was sent."""
 
 
-class Upgraded(NamedTuple):
+@value
+class Upgraded:
     """A connection whose upstream has answered 101; reading is paused."""
 
     transport: asyncio.Transport

@@ -1,13 +1,14 @@
 """The upstreams of one route: which of them a handshake dials, and what is known of their health."""
 
 from collections.abc import Container, Iterator, Sequence
-from typing import NamedTuple
 
 from wsgate_dataplane.upstreams.circuit import Circuit
 from wsgate_dataplane.upstreams.dial import Target
+from wsgate_dataplane.values import value
 
 
-class Upstream(NamedTuple):
+@value
+class Upstream:
     """One of them; weight: its share of the new sessions."""
 
     target: Target

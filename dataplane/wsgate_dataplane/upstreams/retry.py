@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple
 
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.upstreams.answer import Declined, Offer
 from wsgate_dataplane.upstreams.dial import NotConnected, Target, Upgraded, dial
 from wsgate_dataplane.upstreams.pool import Pool
+from wsgate_dataplane.values import value
 
 FAULTS = (Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_TIMEOUT, Reason.UPSTREAM_REFUSED_UPGRADE)
 """What counts against an upstream, unless it has declined."""
@@ -17,7 +17,8 @@ SPREAD_SECONDS = 10
 """By how much longer a client may be told to wait for a circuit, so that not all return in one blow."""
 
 
-class Patience(NamedTuple):
+@value
+class Patience:
     """How long and how often one handshake dials; times in seconds."""
 
     connect_seconds: float
@@ -29,7 +30,8 @@ class Patience(NamedTuple):
     """Before an upstream is dialled again."""
 
 
-class Counters(NamedTuple):
+@value
+class Counters:
     """Called before each dial after a failed one, which may raise Refused, and for each circuit that opens."""
 
     retried: Callable[[], None]

@@ -10,6 +10,7 @@ from wsgate_dataplane.admission.checks import check_required_claims, check_token
 from wsgate_dataplane.admission.claims import Claims
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
+from wsgate_dataplane.values import changed
 
 NOW = 1_800_000_000
 LEEWAY = 30
@@ -54,25 +55,25 @@ def test_a_good_token_passes() -> None:
 
 @pytest.mark.parametrize("issuer", [None, "https://idp/", "HTTPS://IDP", "https://other"])
 def test_iss_is_compared_byte_for_byte(issuer: str | None) -> None:
-    assert reason(GOOD._replace(issuer=issuer)) is Reason.TOKEN_ISSUER
-    assert reason(GOOD._replace(issuer=issuer), Rules(issuer=None)) is None
+    assert reason(changed(GOOD, issuer=issuer)) is Reason.TOKEN_ISSUER
+    assert reason(changed(GOOD, issuer=issuer), Rules(issuer=None)) is None
 
 
 @pytest.mark.parametrize("audiences", [(), ("account",), ("Gateway",), ("*",)])
 def test_one_aud_must_be_among_the_accepted_ones(audiences: tuple[str, ...]) -> None:
-    claims = GOOD._replace(audiences=audiences)
+    claims = changed(GOOD, audiences=audiences)
     assert reason(claims) is Reason.TOKEN_AUDIENCE
     assert reason(claims, Rules(audiences=())) is None
     assert reason(claims, Rules(audiences=("*",))) is None
 
 
 def test_an_audience_of_only_account_is_told_about_the_missing_mapper() -> None:
-    assert refusal(GOOD._replace(audiences=("account",))) == (
+    assert refusal(changed(GOOD, audiences=("account",))) == (
         Reason.TOKEN_AUDIENCE,
         "expected aud, one of ['gateway', 'other'], found ['account'] (Keycloak's default token: add an Audience "
         "mapper to the client; authorizedParties does not replace it)",
     )
-    other = refusal(GOOD._replace(audiences=("elsewhere",)))
+    other = refusal(changed(GOOD, audiences=("elsewhere",)))
     assert other is not None and "mapper" not in other[1]
 
 
@@ -82,7 +83,7 @@ def test_azp_must_be_listed_where_a_list_is_given() -> None:
         Reason.TOKEN_AUTHORIZED_PARTY,
         "expected azp, one of ['mobile'], found 'web'",
     )
-    assert reason(GOOD._replace(azp=None), rules) is Reason.TOKEN_AUTHORIZED_PARTY
+    assert reason(changed(GOOD, azp=None), rules) is Reason.TOKEN_AUTHORIZED_PARTY
 
 
 @pytest.mark.parametrize(
@@ -95,13 +96,13 @@ def test_azp_must_be_listed_where_a_list_is_given() -> None:
 )
 def test_times_hold_to_the_second_of_the_leeway(name: str, last_good: int, first_bad: int, told: Reason) -> None:
     changes: dict[str, Any] = {name: last_good}
-    assert reason(GOOD._replace(**changes)) is None
+    assert reason(changed(GOOD, **changes)) is None
     changes = {name: first_bad}
-    assert reason(GOOD._replace(**changes)) is told
+    assert reason(changed(GOOD, **changes)) is told
 
 
 def test_a_token_without_iat_and_nbf_passes_where_no_lifetime_is_asked_for() -> None:
-    bare = GOOD._replace(issued_at=None, not_before=None)
+    bare = changed(GOOD, issued_at=None, not_before=None)
     assert reason(bare) is None
     assert reason(bare, lifetime=300) is Reason.TOKEN_LIFETIME
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgate_contract.route import Forward
-from wsgate_dataplane.admission.forwarding import identity_headers, roles_of
+from wsgate_dataplane.admission.forwarding import Roles, identity_headers, roles_of
 
 PATHS = ("realm_access.roles", "resource_access.*.roles", "roles", "groups")
 KEYCLOAK: dict[str, Any] = {
@@ -35,14 +35,14 @@ def test_roles_come_from_all_claims_each_once() -> None:
     ids=str,
 )
 def test_claims_of_another_form_hold_no_roles(payload: dict[str, Any]) -> None:
-    assert roles_of(payload, PATHS) == ((), 0)
+    assert roles_of(payload, PATHS) == Roles((), 0)
 
 
 @pytest.mark.parametrize(
     "role", ["x,admin", "a b", "", "x\r\nX-User-Roles: admin", "rôle", "r" * 129, 'a"b', "a|b"]
 )
 def test_a_role_that_could_be_read_as_two_is_left_out_and_counted(role: str) -> None:
-    assert roles_of({"roles": ["good", role]}, PATHS) == (("good",), 1)
+    assert roles_of({"roles": ["good", role]}, PATHS) == Roles(("good",), 1)
 
 
 def test_roles_and_claims_become_headers() -> None:

@@ -23,6 +23,7 @@ from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.protocols.detect import Protocol
 from wsgate_dataplane.upstreams.answer import Answer
 from wsgate_dataplane.upstreams.dial import Target
+from wsgate_dataplane.values import changed
 
 OFFER = WebSocketOffer("key", "accept", ("chat", "mqtt"), ("permessage-deflate",))
 PLAIN = WebSocketOffer("key", "accept", (), ())
@@ -252,7 +253,7 @@ def test_an_authorization_header_that_nobody_checked_is_not_sent_upstream() -> N
 
 def test_a_subprotocol_that_carries_a_token_is_never_echoed() -> None:
     for only, echoed in ((("bearer.secret", "chat.v1"), "chat.v1"), ((f"{BEARER_IN_BASE64URL}c2VjcmV0",), None)):
-        assert echoed_subprotocol("raw", PLAIN._replace(subprotocols=only)) == echoed
+        assert echoed_subprotocol("raw", changed(PLAIN, subprotocols=only)) == echoed
 
 
 MQTT_OFFERS = [
@@ -268,7 +269,7 @@ MQTT_OFFERS = [
 def test_a_broker_is_offered_its_own_subprotocol_and_no_extension(
     offered: tuple[str, ...], sent_upstream: tuple[str, ...], told: str | None
 ) -> None:
-    offer = OFFER._replace(subprotocols=offered)
+    offer = changed(OFFER, subprotocols=offered)
     asked = upstream_offer(route(), "mqtt", offer)
     assert (asked.subprotocols, asked.extensions) == (sent_upstream, ())
     alone = upstream_offer(route(copySubProtocol=False), "mqtt", offer).subprotocols
@@ -289,7 +290,7 @@ def test_a_broker_is_offered_its_own_subprotocol_and_no_extension(
 def test_in_band_the_upstream_is_offered_what_the_client_was_told(
     offered: tuple[str, ...], protocol: Protocol, sent_upstream: tuple[str, ...]
 ) -> None:
-    asked = in_band_offer(route(), protocol, OFFER._replace(subprotocols=offered))
+    asked = in_band_offer(route(), protocol, changed(OFFER, subprotocols=offered))
     assert (asked.subprotocols, asked.extensions) == (sent_upstream, ())
 
 

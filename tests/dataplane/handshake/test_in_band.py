@@ -17,6 +17,7 @@ from wsgate_dataplane.outcomes.table import OUTCOMES, Reason
 from wsgate_dataplane.protocols.first_message import First
 from wsgate_dataplane.protocols.mqtt.connect import Connect
 from wsgate_dataplane.telemetry.metrics import REFUSAL_REASONS
+from wsgate_dataplane.values import changed
 
 
 def test_a_place_is_free_again_and_one_source_does_not_take_all() -> None:
@@ -55,4 +56,4 @@ def test_the_token_is_the_password_or_the_message() -> None:
     connect = Connect(5, clean_start=True, keep_alive=0, client_id="c", password=b"a.b.c")
     expected = Credential("a.b.c", "MQTTPassword", is_explicit=True)
     assert credential_of(First(connect, 2, b"behind")) == expected
-    assert credential_of(First(None, 1, b"a.b.c")) == expected._replace(source="FirstMessage")
+    assert credential_of(First(None, 1, b"a.b.c")) == changed(expected, source="FirstMessage")

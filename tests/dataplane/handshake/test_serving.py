@@ -17,6 +17,7 @@ from wsgate_dataplane.handshake.serving import Catalogue, Serving, build_catalog
 from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.snapshot.files import InvalidRoute, RoutesFile
 from wsgate_dataplane.upstreams.resolve import ANYWHERE, Destinations
+from wsgate_dataplane.upstreams.retry import Patience
 from wsgate_dataplane.upstreams.tls import ClientCertificate
 
 SETTINGS = Settings.load(
@@ -129,11 +130,11 @@ def test_a_circuit_opens_as_the_route_says_or_the_environment() -> None:
 
 
 def test_retries_are_the_routes_own_or_the_environments() -> None:
-    assert serving().patience == (5, 10, 3, 2)
+    assert serving().patience == Patience(5, 10, 3, 2)
     own = serving(
         retry={"attempts": 0, "intervalSeconds": 7}, timeouts={"connectSeconds": 1, "handshakeSeconds": 4}
     )
-    assert own.patience == (1, 4, 0, 7)
+    assert own.patience == Patience(1, 4, 0, 7)
 
 
 def test_a_catalogue_finds_a_route_and_what_it_needs() -> None:

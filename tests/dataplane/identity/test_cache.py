@@ -25,6 +25,7 @@ from wsgate_dataplane.identity.stores.shared import Finding, SharedStore
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.telemetry.metrics import Metrics
+from wsgate_dataplane.values import changed
 
 NOW = 1_800_000_000
 IDP = Issuer(now=lambda: NOW)
@@ -204,8 +205,8 @@ def test_the_name_of_a_proof_has_all_its_parts() -> None:
         digest_of(proof_of("a" * 64, "b" * 64, token)),
         digest_of(proof_of("b" * 64, "a" * 64, token)),
         digest_of(proof_of("a" * 64, "b" * 64, parse_compact(IDP.token(sub="bob")))),
-        digest_of(proof_of("a" * 64, "b" * 64, token._replace(signature=token.signature[:-1]))),
-        digest_of(proof_of("a" * 64, "b" * 64, token._replace(sha256=token.sha256[::-1]))),
+        digest_of(proof_of("a" * 64, "b" * 64, changed(token, signature=token.signature[:-1]))),
+        digest_of(proof_of("a" * 64, "b" * 64, changed(token, sha256=token.sha256[::-1]))),
     }
     assert len(names) == 5 and {len(name) for name in names} == {32}
 

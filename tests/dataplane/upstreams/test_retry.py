@@ -15,6 +15,7 @@ from wsgate_dataplane.upstreams.circuit import Circuit
 from wsgate_dataplane.upstreams.dial import Target, Upgraded
 from wsgate_dataplane.upstreams.pool import Pool, Upstream
 from wsgate_dataplane.upstreams.retry import Counters, Patience, dial_patiently
+from wsgate_dataplane.values import changed
 
 SWITCHING = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
@@ -68,7 +69,7 @@ async def test_another_upstream_is_dialled_at_once() -> None:
     async with serving(saying(SWITCHING)) as good:
         dials = Dials(closed_port(), Target.from_url(good.url()))
         async with asyncio.timeout(2):
-            upgraded = await dials.dial(PATIENCE._replace(pause_seconds=60, handshake_seconds=90))
+            upgraded = await dials.dial(changed(PATIENCE, pause_seconds=60, handshake_seconds=90))
         assert dials.dialled == list(dials.targets)
         assert dials.retries == 1
         upgraded.transport.abort()
@@ -98,7 +99,7 @@ async def test_an_upstream_that_comes_up_meanwhile_is_found() -> None:
 @on_both_loops
 async def test_after_the_last_attempt_the_last_refusal_counts(retries: int) -> None:
     dials = Dials(closed_port())
-    refused = await dials.refused(PATIENCE._replace(retries=retries))
+    refused = await dials.refused(changed(PATIENCE, retries=retries))
     assert refused.reason is Reason.UPSTREAM_UNREACHABLE
     assert (len(dials.dialled), dials.retries) == (retries + 1, retries)
 
@@ -107,7 +108,7 @@ async def test_after_the_last_attempt_the_last_refusal_counts(retries: int) -> N
 async def test_nobody_waits_for_a_pause_that_the_handshake_has_no_time_for() -> None:
     dials = Dials(closed_port(), closed_port())
     async with asyncio.timeout(2):
-        await dials.refused(PATIENCE._replace(pause_seconds=60))
+        await dials.refused(changed(PATIENCE, pause_seconds=60))
     assert dials.dialled == list(dials.targets)
 
 
@@ -124,7 +125,7 @@ async def test_an_upstream_that_was_sent_the_request_is_not_dialled_again() -> N
 @on_both_loops
 async def test_an_upstream_that_fails_again_and_again_is_not_dialled_any_more() -> None:
     dials = Dials(closed_port(), failures_max=2)
-    once = PATIENCE._replace(retries=1)
+    once = changed(PATIENCE, retries=1)
     for _ in range(2):
         assert (await dials.refused(once)).reason is Reason.UPSTREAM_UNREACHABLE
     assert (len(dials.dialled), dials.opened) == (3, 1), (
@@ -178,7 +179,7 @@ async def test_an_upstream_that_got_a_short_rest_of_the_time_is_not_to_blame() -
     async with serving(saying(b"")) as mute, serving(saying(b"")) as slow:
         hanging = Target.from_url(mute.url().replace("ws:", "wss:"), context)
         dials = Dials(hanging, Target.from_url(slow.url()), failures_max=1)
-        patience = PATIENCE._replace(connect_seconds=0.4, handshake_seconds=0.5)
+        patience = changed(PATIENCE, connect_seconds=0.4, handshake_seconds=0.5)
         assert (await dials.refused(patience)).reason is Reason.UPSTREAM_TIMEOUT
         assert dials.dialled == list(dials.targets)
         first, second = dials.pool
