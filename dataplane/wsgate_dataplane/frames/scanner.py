@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -35,6 +36,22 @@ class Violation:
 
     rule: Rule
     detail: str
+
+
+class Gate:
+    """How much more a scanner lets begin; see Scanner.feed_within.
+
+    closes: whether nothing may be a debt.
+    """
+
+    __slots__ = ("bytes_left", "closes", "messages_end")
+
+    def __init__(self, messages_end: float, bytes_left: float, *, closes: bool) -> None:
+        self.messages_end = messages_end
+        """What Scanner.messages may come to."""
+        self.bytes_left = bytes_left
+        """Of what is fed; a message may begin within them, and then passes whole."""
+        self.closes = closes
 
 
 RUN_BYTES_MIN = 256
@@ -70,6 +87,9 @@ def _steps(mask_bit: int, max_message_bytes: int) -> bytes:
     return bytes(steps)
 
 
+_EVERY_FRAME = bytes(256)
+"""Steps that make the scanner look at every frame."""
+
 _KINDS = {extensions: _kinds(extensions=extensions) for extensions in (False, True)}
 
 BINARY_KINDS = _kinds(extensions=False, text=False)
@@ -82,12 +102,15 @@ class Scanner:
     clock gives monotonic seconds; it is asked once per control frame.
     """
 
+    least_message_bytes: ClassVar[int] = 6
+    """No message of a client is shorter on the wire: a masked header."""
+
     __slots__ = (
         "_clock",
         "_control_count",
         "_control_since",
         "_fragments",
-        "_head",
+        "_gate",
         "_kinds",
         "_kinds_now",
         "_mask_bit",
@@ -99,6 +122,8 @@ class Scanner:
         "_remaining",
         "_steps",
         "close_code",
+        "head",
+        "is_held",
         "is_stopped",
         "messages",
         "violation",
@@ -119,14 +144,18 @@ class Scanner:
         self._kinds = self._kinds_now = _KINDS[extensions]
         self._clock = clock
         self._remaining = 0
-        self._head = b""
+        self.head = b""
+        """What was read of the next frame, kept back until its header is complete and it may pass."""
         self._fragments = 0
         self._message_bytes = 0
+        self._gate: Gate | None = None
         self._control_count = 0
         self._control_since = 0.0
         self.messages = 0
         """Complete data messages whose last header passed."""
         self.is_stopped = False
+        self.is_held = False
+        """Whether the next frame is one that the gate did not let through; what was returned ends with a frame."""
         self.violation: Violation | None = None
         self.close_code: int | None = None
         """Code of the Close frame that passed; NO_STATUS where it had none."""
@@ -144,13 +173,18 @@ class Scanner:
         """Whether what was returned so far ends with a whole frame."""
         return not self._remaining
 
+    @property
+    def is_inside_message(self) -> bool:
+        """Whether what was returned so far ends inside a fragmented message: no other may begin there."""
+        return self._fragments > 0
+
     def feed(self, data: bytes) -> bytes:
         """Return what of the stream may be forwarded now; often data itself."""
         if self.is_stopped:
             return b""
-        if self._head:
-            data = self._head + data
-            self._head = b""
+        if self.head:
+            data = self.head + data
+            self.head = b""
         size = len(data)
         position = self._remaining
         last = size - self._overhead
@@ -179,10 +213,22 @@ class Scanner:
             self._remaining = position - size
             return data
         self._remaining = 0
-        self._head = data[position:]
+        self.head = data[position:]
         if size - position > 1 and self._is_wrong(data[position], data[position + 1] ^ self._mask_bit):
-            self._head = b""
+            self.head = b""
         return data[:position]
+
+    def feed_within(self, data: bytes, gate: Gate) -> bytes:
+        """Like feed, up to the frame that is beyond the gate: that one is held, with all behind it."""
+        steps, self._steps, self._gate = self._steps, _EVERY_FRAME, gate
+        try:
+            return self.feed(data)
+        finally:
+            self._steps, self._gate = steps, None
+
+    def stop(self, rule: Rule, detail: str) -> None:
+        """Forward nothing more: a rule is broken that the bytes do not show."""
+        self._stop(0, rule, detail)
 
     def _equal_frames(self, data: bytes, position: int) -> int:
         """How many short messages follow, if all of the read are of one kind and size, as of a sensor; else 0."""
@@ -208,6 +254,10 @@ class Scanner:
         Stops the scanner on a violation (position is the end then) and behind a Close frame.
         """
         first = data[position]
+        if self._gate is not None and not first & 0x08 and self._is_beyond(self._gate, data, position, length):
+            # Like a header that is not complete: it is kept, and looked at again with what follows.
+            self.is_held = True
+            return -1
         if self._is_wrong(first, length):
             return position
         if first & 0x08:
@@ -236,6 +286,12 @@ class Scanner:
         else:
             self._kinds_now = _IN_FRAGMENTS
         return position + header + length
+
+    def _is_beyond(self, gate: Gate, data: bytes, position: int, length: int) -> bool:
+        """Whether the gate does not let the data frame at position through: a message counts with its last one."""
+        if data[position] & 0x80 and self.messages + 1 > gate.messages_end:
+            return True
+        return not self._fragments and position >= gate.bytes_left
 
     def _control_frame(self, data: bytes, position: int, opcode: int, length: int) -> int:
         end = position + self._overhead + length

@@ -15,7 +15,9 @@ class Bucket:
     whoever waits gets its turn, whoever else draws.
     """
 
-    __slots__ = ("_drawn", "_filled_at", "_flowed", "_share", "_top", "burst", "rate", "reserved", "spent", "told")
+    __slots__ = (
+        "_filled_at", "_given_back", "_share", "_top", "burst", "drawn", "flowed", "rate", "reserved", "told",
+    )  # fmt: skip
 
     def __init__(self, rate: float, burst: float, now: float, share: float = 1.0) -> None:
         self.rate = rate
@@ -26,15 +28,15 @@ class Bucket:
         self._top = _top(burst, share)
         """What may be free at most."""
         self._filled_at = now
-        self.spent = 0.0
-        """All that has passed."""
         self.told = 0.0
-        """What of that the other pods know."""
+        """What of all that has passed the other pods know."""
         self.reserved = 0.0
         """What is drawn and has not passed."""
-        self._drawn = 0.0
+        self._given_back = 0.0
+        """What was drawn and never passed."""
+        self.drawn = 0.0
         """All that was drawn ever; it only grows, so that a place in the line stays one."""
-        self._flowed = self._top
+        self.flowed = self._top
         """All that has flowed in, and what was given back."""
 
     @property
@@ -42,42 +44,46 @@ class Bucket:
         """Which part of the budget it has, above 0, at most 1."""
         return self._share
 
+    @property
+    def spent(self) -> float:
+        """All that has passed."""
+        return self.drawn - self.reserved - self._given_back
+
     def free(self, now: float) -> float:
-        """What nobody has drawn; negative: a debt. Each read of a session with a limit asks for it."""
+        """What nobody has drawn, at least flowed - drawn; negative: a debt."""
         if now > self._filled_at:
-            self._flowed += (now - self._filled_at) * self.rate * self._share
+            self.flowed += (now - self._filled_at) * self.rate * self._share
             self._filled_at = now
-        free = self._flowed - self._drawn
+        free = self.flowed - self.drawn
         if free > self._top:
             free = self._top
-            self._flowed = self._drawn + free
+            self.flowed = self.drawn + free
         return free
 
     def spend(self, amount: float) -> None:
         """So much passes."""
-        self.spent += amount
-        self._drawn += amount
+        self.drawn += amount
 
     def reserve(self, amount: float) -> float:
         """Draw it for later; answers the place in the line."""
         self.reserved += amount
-        self._drawn += amount
-        return self._drawn
+        self.drawn += amount
+        return self.drawn
 
     def spend_reserved(self, amount: float) -> None:
         """So much of what was reserved passes."""
         self.reserved -= amount
-        self.spent += amount
 
     def give_back(self, amount: float) -> None:
         """So much of what was reserved is not needed."""
         self.reserved -= amount
-        self._flowed += amount
+        self._given_back += amount
+        self.flowed = min(self.flowed + amount, self.drawn + self._top)
 
     def seconds_to(self, place: float, now: float) -> float:
         """How long until a reservation is ripe; 0: it is."""
         self.free(now)
-        missing = place - self._flowed
+        missing = place - self.flowed
         return missing / (self.rate * self._share) if missing > ROUNDING else 0.0
 
     def seconds_to_full(self, now: float) -> float:
@@ -97,9 +103,9 @@ class Bucket:
         if self._share == share == 1.0:
             # Nobody else draws: what is known here is exact, unless others have drawn meanwhile.
             free += self.rate * max(0.0, self._filled_at - then)
-            self._flowed = min(self._flowed, self._drawn + free)
+            self.flowed = min(self.flowed, self.drawn + free)
         else:
-            self._flowed, self._filled_at = self._drawn + free, then
+            self.flowed, self._filled_at = self.drawn + free, then
         self._share, self._top = share, _top(self.burst, share)
 
 

@@ -114,26 +114,35 @@ class SessionMeter:
         """Whether the session ends where it exceeds the budget."""
         return self._pool.closes
 
-    def left(self) -> tuple[float, float]:
-        """Messages and bytes that may pass now; each read asks for it."""
-        now = self._clock()
+    def covers(self, messages: float, size: int) -> bool:
+        """Whether that much may pass now; each read asks for it."""
         if not self._is_paused:
-            # The common case: nothing is reserved, so what is free in the buckets is all that there is.
+            # The common case needs no look at the clock: what was free when somebody looked is still there.
             first, second = self._pool.messages, self._pool.bytes
-            messages = inf if first is None else first.free(now)
-            size = inf if second is None else second.free(now)
-            return messages if messages > 0.0 else 0.0, size if size > 0.0 else 0.0
+            if (first is None or first.flowed - first.drawn >= messages) and (
+                second is None or second.flowed - second.drawn >= size
+            ):
+                return True
+        messages_left, size_left = self.left()
+        return messages_left >= messages and size_left >= size
+
+    def left(self) -> tuple[float, float]:
+        """Messages and bytes that may pass now."""
+        now = self._clock()
         messages = inf if self._messages is None else self._messages.left(now)
         return messages, inf if self._bytes is None else self._bytes.left(now)
 
     def spend(self, messages: int, size: int) -> None:
-        """So much has passed."""
+        """So much has passed; each read tells it."""
         pool = self._pool
-        first, second = (self._messages, self._bytes) if self._is_paused else (pool.messages, pool.bytes)
-        if messages and first is not None:
-            first.spend(messages)
-        if size and second is not None:
-            second.spend(size)
+        if self._is_paused:
+            self._spend_reserved(messages, size)
+        else:
+            # By hand: two calls less.
+            if pool.messages is not None:
+                pool.messages.drawn += messages
+            if pool.bytes is not None:
+                pool.bytes.drawn += size
         if not pool.is_touched:
             pool.touch()
 
@@ -164,6 +173,12 @@ class SessionMeter:
         """The session is over."""
         self.settle()
         self._pool.left_by()
+
+    def _spend_reserved(self, messages: int, size: int) -> None:
+        if self._messages is not None:
+            self._messages.spend(messages)
+        if self._bytes is not None:
+            self._bytes.spend(size)
 
     def _wait_for_answer(self, now: float) -> float | None:
         if self._pool.is_divided and now - self._asked_at >= ASK_PAUSE_SECONDS:

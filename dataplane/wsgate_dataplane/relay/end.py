@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from wsgate_dataplane.frames.metered import Metering
 from wsgate_dataplane.frames.scanner import Scanner
 from wsgate_dataplane.protocols.mqtt.last_words import LastWords
 from wsgate_dataplane.protocols.mqtt.scanner import MQTTScanner
-from wsgate_dataplane.relay.engine import Side
+from wsgate_dataplane.relay.engine import Meter, Side
 from wsgate_dataplane.relay.shut import shut
 
 if TYPE_CHECKING:
@@ -28,8 +29,11 @@ class End(asyncio.Protocol):
     __slots__ = (
         "_clock",
         "_feed",
+        "_meter",
+        "_metering",
         "bytes_forwarded",
         "has_eof",
+        "held_until",
         "is_lost",
         "is_shut",
         "last_ping",
@@ -45,8 +49,6 @@ class End(asyncio.Protocol):
         "tunnel",
     )
     other: "End"
-    held_until: float = math.inf
-    """See MeteredEnd."""
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class End(asyncio.Protocol):
         transport: asyncio.Transport,
         scanner: Scanner,
         clock: Callable[[], float],
+        meter: Meter | None = None,
     ) -> None:
         self.tunnel = tunnel
         self.side = side
@@ -62,6 +65,13 @@ class End(asyncio.Protocol):
         self.scanner = scanner
         self._clock = clock
         self._feed = scanner.feed
+        self._meter = meter
+        self._metering: Metering | None = None
+        if meter is not None:
+            self._metering = Metering(scanner, meter)
+            self._feed = self._metering.feed
+        self.held_until = math.inf
+        """When to look again at what the meter holds back, by the clock; infinite: nothing is."""
         self.bytes_forwarded = 0
         self.last_seen = self.last_ping = clock()
         self.has_eof = False
@@ -104,7 +114,7 @@ class End(asyncio.Protocol):
     @property
     def is_heard(self) -> bool:
         """Whether its silence is its own, and not the gateway's doing: it is read from."""
-        return self.other.stuck_since is None
+        return self.held_until == math.inf and self.other.stuck_since is None
 
     def _forward(self, data: bytes) -> None:
         out = self._feed(data)
@@ -112,8 +122,38 @@ class End(asyncio.Protocol):
             self.last_seen = self._clock()
             self.bytes_forwarded += len(out)
             self.other.transport.write(out)
-        if self.scanner.is_stopped and self._feed is not _drop:
+        scanner = self.scanner
+        if scanner.is_stopped:
+            if self._feed is not _drop:
+                self.tunnel.scanner_stopped(self)
+        elif scanner.is_held and self.is_readable:
+            self._hold()
+
+    def _hold(self) -> None:
+        """While the allowance is used up nothing is read; the rest of the last read stays with the metering."""
+        assert self._meter is not None and self._metering is not None, "only a meter holds something back"
+        until = self._meter.wait()
+        if until is None:
+            self._metering.exceed("the rate limit")
             self.tunnel.scanner_stopped(self)
+            return
+        self.transport.pause_reading()
+        self.held_until = until
+        self.tunnel.reschedule()
+
+    def release(self) -> None:
+        """Forward what the allowance covers by now, and read on if that is all."""
+        self.held_until = math.inf
+        # What it sent meanwhile was not read: its silence counts from here.
+        self.last_seen = self._clock()
+        self._forward(b"")
+        if self.held_until == math.inf:
+            self._settle()
+            self.resume_source()
+
+    def _settle(self) -> None:
+        if self._meter is not None:
+            self._meter.settle()
 
     def finish_frame(self) -> None:
         """Forward no more from this peer than what is missing of the frame that it is in."""
@@ -129,6 +169,10 @@ class End(asyncio.Protocol):
         if self._feed is _drop:
             return
         self._feed = _drop
+        if self._metering is not None:
+            self.held_until = math.inf
+            self._metering.drop()
+            self._settle()
         if not self.is_lost and not self.transport.is_closing():
             self.transport.resume_reading()
 
@@ -163,16 +207,15 @@ class End(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume_source(self) -> None:
-        """Read from this peer again, unless the other one cannot take more."""
+        """Read from this peer again, unless the other one cannot take more or something of it is held back."""
         # In this order: called a turn late, it may have been let go.
-        if self.is_readable and self.other.stuck_since is None:
+        if self.held_until == math.inf and self.is_readable and self.other.stuck_since is None:
             self.transport.resume_reading()
-
-    def release(self) -> None:
-        """The time until which something was held back is over; see MeteredEnd."""
 
     def session_over(self) -> None:
         """Both connections are gone."""
+        if self._meter is not None:
+            self._meter.stop()
 
     def let_go(self) -> None:
         """Nothing calls this end any more: let go of the others, which hold it, so that all are free at once.

@@ -15,7 +15,6 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from wsgate_dataplane.frames.build import as_last_fragment, close_frame, ping_frame
-from wsgate_dataplane.frames.metered import MeteredScanner, Metering
 from wsgate_dataplane.frames.scanner import Scanner
 from wsgate_dataplane.protocols.mqtt.last_words import LastWords
 from wsgate_dataplane.protocols.mqtt.metered import MeteredMQTTScanner
@@ -35,7 +34,6 @@ from wsgate_dataplane.relay.engine import (
     SideLost,
 )
 from wsgate_dataplane.relay.keepalive import keep_alive
-from wsgate_dataplane.relay.metered_end import MeteredEnd
 
 if TYPE_CHECKING:
     from wsgate_dataplane.relay.asyncio_engine import AsyncioEngine
@@ -119,19 +117,15 @@ class Tunnel:
             "max_control_frames_per_second": limits.max_control_frames_per_second,
             "clock": engine.clock,
         }
-        plain: type[Scanner] = Scanner
-        metered: type[Metering] = MeteredScanner
+        kind: type[Scanner] = Scanner
+        clients: type[Scanner] = Scanner
         if mqtt_level is None:
             rules["extensions"] = extensions
         else:
-            plain, metered, rules["level"] = MQTTScanner, MeteredMQTTScanner, mqtt_level
-        self.client: End
-        if meter is None:
-            self.client = End(self, CLIENT, transports[0], plain(masked=True, **rules), engine.clock)
-        else:
-            scanner = metered(meter, masked=True, **rules)
-            self.client = MeteredEnd(self, CLIENT, transports[0], scanner, engine.clock, meter)
-        self.upstream = End(self, UPSTREAM, transports[1], plain(masked=False, **rules), engine.clock)
+            kind, rules["level"] = MQTTScanner, mqtt_level
+            clients = MQTTScanner if meter is None else MeteredMQTTScanner
+        self.client = End(self, CLIENT, transports[0], clients(masked=True, **rules), engine.clock, meter)
+        self.upstream = End(self, UPSTREAM, transports[1], kind(masked=False, **rules), engine.clock)
         self.client.other, self.upstream.other = self.upstream, self.client
 
     def start(self, first: tuple[bytes, bytes], early: tuple[bytes, bytes]) -> None:

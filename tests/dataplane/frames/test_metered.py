@@ -1,4 +1,4 @@
-"""The metered scanner forwards what the plain one does, as far as the allowance goes, and stops on a boundary."""
+"""A metered scanner forwards what the plain one does, as far as the allowance goes, and stops on a boundary."""
 
 from math import inf
 from typing import Any
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from websockets.frames import Opcode
 
 from tests.dataplane.frames.test_scanner import MAX_MESSAGE, cut, frame, make, run, streams
-from wsgate_dataplane.frames.metered import PIECE_BYTES, MeteredScanner
-from wsgate_dataplane.frames.scanner import Rule
+from wsgate_dataplane.frames.metered import PIECE_BYTES, Metering
+from wsgate_dataplane.frames.scanner import Rule, Scanner
 
 TEXT, CONT, PING, CLOSE = Opcode.TEXT, Opcode.CONT, Opcode.PING, Opcode.CLOSE
 HI = frame(TEXT, b"hi")
@@ -25,6 +25,9 @@ class Purse:
         self.messages = messages
         self.size = size
 
+    def covers(self, messages: float, size: int) -> bool:
+        return self.messages >= messages and self.size >= size
+
     def left(self) -> tuple[float, float]:
         return self.messages, self.size
 
@@ -33,11 +36,26 @@ class Purse:
         self.size -= size
 
 
-def metered(purse: Purse) -> MeteredScanner:
+class Metered:
+    """A scanner with its metering, read as one."""
+
+    def __init__(self, scanner: Scanner, purse: Purse) -> None:
+        self.scanner = scanner
+        self.metering = Metering(scanner, purse)
+
+    def feed(self, data: bytes) -> bytes:
+        return self.metering.feed(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.metering if hasattr(self.metering, name) else self.scanner, name)
+
+
+def metered(purse: Purse) -> Metered:
     limits: dict[str, Any] = {"max_message_bytes": MAX_MESSAGE, "max_fragments": 1000}
-    return MeteredScanner(
-        purse, masked=True, extensions=False, max_control_frames_per_second=10**9, clock=lambda: 0.0, **limits
+    scanner = Scanner(
+        masked=True, extensions=False, max_control_frames_per_second=10**9, clock=lambda: 0.0, **limits
     )
+    return Metered(scanner, purse)
 
 
 @given(streams, st.lists(st.integers(0, 10**6), max_size=8), st.integers(1, 3), st.integers(1, 200))
@@ -113,7 +131,7 @@ def test_each_look_at_a_large_read_costs_a_piece_of_it() -> None:
     for _ in range(100):
         purse.messages = 1
         scanner.feed(b"")
-        assert len(scanner._head) <= PIECE_BYTES + len(HI)
+        assert len(scanner.head) <= PIECE_BYTES + len(HI)
     purse.messages = inf
     scanner.feed(b"")
     assert scanner.messages == 30_000

@@ -1,7 +1,7 @@
 """The scanner against websockets' sans-IO parser, at any chunking."""
 
 import itertools
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from hypothesis import example, given
@@ -62,7 +62,13 @@ def accepted_by_websockets(stream: bytes, *, masked: bool) -> bytes:
             return taken
 
 
-def run(scanner: Scanner, chunks: list[bytes]) -> bytes:
+class Feeds(Protocol):
+    """A scanner, or what feeds one."""
+
+    def feed(self, data: bytes) -> bytes: ...
+
+
+def run(scanner: Feeds, chunks: list[bytes]) -> bytes:
     return b"".join(scanner.feed(chunk) for chunk in chunks)
 
 

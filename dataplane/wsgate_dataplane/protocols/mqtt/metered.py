@@ -2,9 +2,7 @@
 
 import copy
 
-from wsgate_dataplane.frames.metered import Metering
-from wsgate_dataplane.frames.own_caches import with_own_caches
-from wsgate_dataplane.frames.scanner import Rule
+from wsgate_dataplane.frames.scanner import Gate, Rule
 from wsgate_dataplane.protocols.mqtt.scanner import MQTTScanner
 
 BUNDLE_MESSAGES_MAX = 1000
@@ -12,26 +10,23 @@ BUNDLE_MESSAGES_MAX = 1000
 _HEADER_EXTENSIONS = {126: 2, 127: 8}
 
 
-class MeteredMQTTScanner(Metering, MQTTScanner):
+class MeteredMQTTScanner(MQTTScanner):
     """Frames that bundle packets pass as wholes.
 
     Where an allowance closes, a frame passes only if it covers all packets of it that are there; where it is
     exceeded by a later read of a frame, nothing more is forwarded, and is_at_boundary stays False. Else one
     message is enough for a frame to begin, and the others in it are a debt, up to BUNDLE_MESSAGES_MAX.
+
+    It has no __slots__; few sessions have one.
     """
 
     _begun = 0
     """How many messages had been followed where the frame that goes on was first seen."""
 
-    _follow = with_own_caches(MQTTScanner.feed)
-    least_message_bytes = 2
-    """Of a packet's header: one frame may hold thousands."""
-
-    def is_beyond(self, data: bytes, position: int, length: int) -> bool:
-        """See Metering.is_beyond."""
-        if not self._fragments and position >= self._bytes_left:
+    def _is_beyond(self, gate: Gate, data: bytes, position: int, length: int) -> bool:
+        if not self._fragments and position >= gate.bytes_left:
             return True
-        if not length or (not self._allowance.closes and self._packets.messages + 1 <= self._messages_end):
+        if not length or (not gate.closes and self._packets.messages + 1 <= gate.messages_end):
             # It holds no packet, or begins while one message may pass: nothing has to be counted.
             return False
         payload = position + self._overhead + _HEADER_EXTENSIONS.get(length, 0)
@@ -43,7 +38,7 @@ class MeteredMQTTScanner(Metering, MQTTScanner):
             return False
         held = self._packets.messages
         count = self._count(data, payload, min(payload + length, len(data)), data[payload - 4 : payload], 0)
-        return count > held and (count if self._allowance.closes else held + 1) > self._messages_end
+        return count > held and (count if gate.closes else held + 1) > gate.messages_end
 
     def _is_free(self, data: bytes, payload: int, length: int) -> bool:
         """Whether the frame is one short packet that is no message, such as PINGREQ."""
@@ -60,10 +55,11 @@ class MeteredMQTTScanner(Metering, MQTTScanner):
         return end
 
     def _continue_frame(self, data: bytes, stop: int) -> bool:
-        if self.is_careful and self._is_payload:
+        gate = self._gate
+        if gate is not None and self._is_payload:
             count = self._count(data, 0, stop, self._mask, self._phase)
             is_bundle = count - self._begun > BUNDLE_MESSAGES_MAX
-            if count > self._messages_end and (self._allowance.closes or is_bundle):
+            if count > gate.messages_end and (gate.closes or is_bundle):
                 self._stop(0, Rule.RATE, "the rate limit, within a frame")
                 return False
         return super()._continue_frame(data, stop)

@@ -26,6 +26,9 @@ class MQTTScanner(Scanner):
     but what earlier calls have forwarded already; is_at_boundary stays False then.
     """
 
+    least_message_bytes = 2
+    """Of a packet's header: one frame may hold thousands."""
+
     __slots__ = ("_is_payload", "_mask", "_packets", "_phase")
 
     def __init__(
@@ -65,11 +68,6 @@ class MQTTScanner(Scanner):
         return not self._remaining and self._packets.is_at_boundary
 
     @property
-    def is_inside_message(self) -> bool:
-        """Whether what was returned so far ends inside a fragmented message: no other may begin there."""
-        return self._fragments > 0
-
-    @property
     def has_begun(self) -> bool:
         """Whether a packet has passed, or a part of one: of the broker that is its CONNACK."""
         return self._packets.has_begun
@@ -83,9 +81,9 @@ class MQTTScanner(Scanner):
         """Return what of the stream may be forwarded now; often data itself."""
         if self.is_stopped:
             return b""
-        if self._head:
-            data = self._head + data
-            self._head = b""
+        if self.head:
+            data = self.head + data
+            self.head = b""
         size = len(data)
         position = self._remaining
         if position:
@@ -100,9 +98,9 @@ class MQTTScanner(Scanner):
         if self.is_stopped or end > size:
             return data[:end]
         if end < size:
-            self._head = data[end:]
+            self.head = data[end:]
             if size - end > 1 and self._is_wrong(data[end], data[end + 1] ^ self._mask_bit):
-                self._head = b""
+                self.head = b""
             return data[:end]
         return data
 

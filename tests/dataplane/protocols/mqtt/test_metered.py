@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from tests.dataplane.frames.test_metered import Purse
+from tests.dataplane.frames.test_metered import Metered, Purse
 from tests.dataplane.frames.test_scanner import cut
 from tests.support.calls import calls_of
 from wsgate_dataplane.frames.scanner import Rule
@@ -25,9 +25,8 @@ class ClosingPurse(Purse):
     closes = True
 
 
-def metered(purse: Purse) -> MeteredMQTTScanner:
-    return MeteredMQTTScanner(
-        purse,
+def metered(purse: Purse) -> Metered:
+    scanner = MeteredMQTTScanner(
         masked=True,
         level=5,
         max_message_bytes=100_000,
@@ -35,6 +34,7 @@ def metered(purse: Purse) -> MeteredMQTTScanner:
         max_control_frames_per_second=1000,
         clock=lambda: 0.0,
     )
+    return Metered(scanner, purse)
 
 
 def test_publishes_count_and_pings_and_acknowledgements_not() -> None:
