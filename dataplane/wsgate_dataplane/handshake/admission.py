@@ -42,7 +42,9 @@ class Admission:
     """The checks up to the dial; it holds no state of a request."""
 
     def __init__(self, settings: Settings, providers: Providers, view: RevocationView) -> None:
-        self._settings = settings
+        self._cookie_name = settings.jwt_cookie_name
+        self._stale_seconds = settings.wsgate_revocation_stale_seconds
+        self._lifetime_seconds_max = settings.wsgate_max_token_lifetime_seconds
         self._providers = providers
         self._view = view
 
@@ -79,7 +81,7 @@ class Admission:
         credential = None
         if route.auth.mode == "Required":
             sources = route.auth.token_sources
-            credential = find_credential(request.all, request.query, self._settings.jwt_cookie_name, sources)
+            credential = find_credential(request.all, request.query, self._cookie_name, sources)
         is_cookie = credential is not None and not credential.is_explicit
         check_origin(request.one("origin"), serving.origins, serving.exact_hosts, token_is_cookie=is_cookie)
         if trace:
@@ -101,34 +103,28 @@ class Admission:
             trace("token source", credential.source)
         # Again: a token in band may have come a minute after the handshake.
         self._check_fresh(route, now)
-        token, provider = await self._authenticate(serving, credential, trace)
-        claims = Claims.from_payload(token.payload)
-        try:
-            identity = self._check(serving, token, provider, claims, now, trace)
-        except Refused as refused:
-            refused.subject = claims.subject
-            raise
-        return Admitted(serving, identity, claims, self._settings.jwt_cookie_name, credential.source)
-
-    def _check_fresh(self, route: Route, now: float) -> None:
-        if route.on_stale == "Close" and self._view.is_stale(now, self._settings.wsgate_revocation_stale_seconds):
-            raise Refused(Reason.REVOCATION_STALE, "no channel has confirmed in time")
-
-    def check_revoked(self, identity: Identity, now: float) -> None:
-        """Raises Refused: TOKEN_REVOKED. Asked again once the session is registered."""
-        if record := self._view.revoked_by(identity, now):
-            raise Refused(Reason.TOKEN_REVOKED, f"by {record.id}")
-
-    async def _authenticate(
-        self, serving: Serving, credential: Credential, trace: Trace | None
-    ) -> tuple[UnverifiedToken, ProviderConfig]:
         token = parse_compact(credential.token)
         if trace:
             trace("token form", f"alg {token.header.get('alg')}, kid {token.header.get('kid')}")
         provider = await self._providers.verify(token, serving.providers)
         if trace:
             trace("signature", f"by a key of {provider.issuer or 'the environment'}")
-        return token, provider
+        claims = Claims.from_payload(token.payload)
+        try:
+            identity = self._check(serving, token, provider, claims, now, trace)
+        except Refused as refused:
+            refused.subject = claims.subject
+            raise
+        return Admitted(serving, identity, claims, self._cookie_name, credential.source)
+
+    def _check_fresh(self, route: Route, now: float) -> None:
+        if route.on_stale == "Close" and self._view.is_stale(now, self._stale_seconds):
+            raise Refused(Reason.REVOCATION_STALE, "no channel has confirmed in time")
+
+    def check_revoked(self, identity: Identity, now: float) -> None:
+        """Raises Refused: TOKEN_REVOKED. Asked again once the session is registered."""
+        if record := self._view.revoked_by(identity, now):
+            raise Refused(Reason.TOKEN_REVOKED, f"by {record.id}")
 
     def _check(
         self,
@@ -146,7 +142,7 @@ class Admission:
             provider,
             now,
             leeway_seconds=route.auth.expiry.leeway_seconds,
-            max_token_lifetime_seconds=self._settings.wsgate_max_token_lifetime_seconds,
+            max_token_lifetime_seconds=self._lifetime_seconds_max,
         )
         if trace:
             trace("claims", f"iss {claims.issuer}, aud {list(claims.audiences)}, exp {claims.expires_at}")

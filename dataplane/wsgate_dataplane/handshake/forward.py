@@ -151,7 +151,7 @@ def _head(
         "Connection: Upgrade",
         f"Sec-WebSocket-Accept: {offer.accept}",
         f"X-Request-Id: {request_id}",
-        *(f"Set-Cookie: {value}" for value in set_cookies),
+        *[f"Set-Cookie: {value}" for value in set_cookies],
     ]
     if subprotocol is not None:
         lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")

@@ -75,7 +75,7 @@ class Handler:
         catalogue: Callable[[], Catalogue],
         is_draining: Callable[[], bool],
     ) -> None:
-        self._settings = settings
+        self._roles_claims = settings.wsgate_roles_claims
         self._loop = loop
         self._trusted = settings.wsgate_trusted_proxies or ()
         self._admission = admission
@@ -248,7 +248,7 @@ class Handler:
     def _roles(self, admitted: Admitted) -> tuple[str, ...]:
         if admitted.claims is None:
             return ()
-        roles = roles_of(admitted.claims.payload, self._settings.wsgate_roles_claims)
+        roles = roles_of(admitted.claims.payload, self._roles_claims)
         if roles.left_out:
             self._metrics.roles_left_out.inc(roles.left_out)
         return roles.names

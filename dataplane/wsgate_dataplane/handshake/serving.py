@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from wsgate_contract.client_certificate import file_name
 from wsgate_contract.model import plain
-from wsgate_contract.route import Route
+from wsgate_contract.route import Limits, Route, Timeouts
 from wsgate_dataplane.handshake.forward import passed_headers
 from wsgate_dataplane.identity.provider import ProviderConfig, from_contract
 from wsgate_dataplane.limits.rates import Rates, rates_of
@@ -152,8 +152,7 @@ def make_serving(
     if route.upstream_tls.client_certificate_ref is not None and certificate is None:
         # Without it the upstream would see a stranger, or somebody who may do more.
         raise ValueError(_missing(route, settings))
-    timeouts, limits = route.timeouts, route.limits
-    idle = timeouts.idle_seconds or settings.ws_idle_timeout_seconds
+    timeouts = route.timeouts
     exact = tuple(host for host in route.hostnames if not host.startswith("*."))
     if not route.hostnames and settings.ingress_host:
         exact = (settings.ingress_host,)
@@ -161,13 +160,7 @@ def make_serving(
         source=route,
         route=plain(route),
         providers=_providers(route, settings),
-        limits=RelayLimits(
-            max_message_bytes=limits.max_message_bytes,
-            idle_seconds=idle,
-            ping_seconds=timeouts.ping_seconds or idle / 2,
-            write_seconds=timeouts.write_seconds or settings.ws_write_timeout_seconds,
-            close_seconds=settings.ws_control_timeout_seconds,
-        ),
+        limits=relay_limits(settings, timeouts, route.limits),
         rates=rates_of(route.rate_limit, settings.rate_limit_per_second, settings.rate_limit_burst),
         origins=route.origins or settings.ws_allowed_origins,
         exact_hosts=exact,
@@ -180,6 +173,18 @@ def make_serving(
             pause_seconds=_given(route.retry.interval_seconds, settings.ws_dial_retry_interval_seconds),
         ),
         certificate=certificate,
+    )
+
+
+def relay_limits(settings: Settings, timeouts: Timeouts, limits: Limits) -> RelayLimits:
+    """Of the sessions of a route."""
+    idle = timeouts.idle_seconds or settings.ws_idle_timeout_seconds
+    return RelayLimits(
+        max_message_bytes=limits.max_message_bytes,
+        idle_seconds=idle,
+        ping_seconds=timeouts.ping_seconds or idle / 2,
+        write_seconds=timeouts.write_seconds or settings.ws_write_timeout_seconds,
+        close_seconds=settings.ws_control_timeout_seconds,
     )
 
 

@@ -46,6 +46,9 @@ class Reach(Protocol):
 class KeySource(Protocol):
     """The keys of one provider."""
 
+    def at_hand(self, kid: str | None, algorithm: Algorithm) -> Key | None:
+        """The key, where nothing has to be waited for; None: get() has it, or tells what is wrong."""
+
     async def get(self, kid: str | None, algorithm: Algorithm) -> Key:
         """Raises Refused: TOKEN_KEY_UNKNOWN, KEYS_UNAVAILABLE."""
 
@@ -58,6 +61,10 @@ class InlineKeys:
             self._keys, self._problem = KeySet.from_json(text.encode("utf-8", "replace")), ""
         except JWKSError as error:
             self._keys, self._problem = KeySet(), f"jwks.inline: {error}"
+
+    def at_hand(self, kid: str | None, algorithm: Algorithm) -> Key | None:
+        """See KeySource."""
+        return self._keys.choose(kid, algorithm)
 
     async def get(self, kid: str | None, algorithm: Algorithm) -> Key:
         """See KeySource."""
@@ -204,6 +211,13 @@ class FetchedKeys:
         self._attempts = 0
         self._retry_at = float("-inf")
         self._unknown_retry_at = float("-inf")
+
+    def at_hand(self, kid: str | None, algorithm: Algorithm) -> Key | None:
+        """See KeySource."""
+        held = self._held
+        if held is None or self._clock() >= held.fetched_at + self._ttl_seconds:
+            return None
+        return held.keys.choose(kid, algorithm)
 
     async def get(self, kid: str | None, algorithm: Algorithm) -> Key:
         """See KeySource."""

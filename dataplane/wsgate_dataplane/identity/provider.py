@@ -22,7 +22,7 @@ from wsgate_dataplane.identity.jwks import (
     SessionFactory,
     make_session,
 )
-from wsgate_dataplane.identity.keys import KID_LENGTH_MAX, Key
+from wsgate_dataplane.identity.keys import KID_LENGTH_MAX
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
 
@@ -144,22 +144,17 @@ class Providers:
         if alg not in provider.algorithms:
             raise Refused(Reason.TOKEN_ALGORITHM, expected(f"alg, one of {list(provider.algorithms)}", alg))
         algorithm = cast(Algorithm, alg)
-        key = await self._source(provider).get(kid, algorithm)
-        if not await self._is_signed(provider, token, key, algorithm):
-            raise Refused(Reason.TOKEN_SIGNATURE, f"expected a signature by kid {shown(key.kid)}")
-
-    async def _is_signed(
-        self, provider: ProviderConfig, token: UnverifiedToken, key: Key, algorithm: Algorithm
-    ) -> bool:
-        if self._cache is None:
-            return key.verify(algorithm, token.signing_input, token.signature)
+        source, cache = self._source(provider), self._cache
+        key = source.at_hand(kid, algorithm) or await source.get(kid, algorithm)
         proof = proof_of(provider.provider_id, key.thumbprint, token)
-        if await self._cache.holds(proof):
-            return True
-        is_signed = key.verify(algorithm, token.signing_input, token.signature)
-        if is_signed:
-            self._cache.keep(proof, token.payload.get("exp"))
-        return is_signed
+        if cache is not None and (
+            cache.is_at_hand(proof) or (cache.is_shared and await cache.is_elsewhere(proof))
+        ):
+            return
+        if not key.verify(algorithm, token.signing_input, token.signature):
+            raise Refused(Reason.TOKEN_SIGNATURE, f"expected a signature by kid {shown(key.kid)}")
+        if cache is not None:
+            cache.keep(proof, token.payload.get("exp"))
 
     def _source(self, provider: ProviderConfig) -> KeySource:
         source = self._sources.get(provider.provider_id)
@@ -178,7 +173,7 @@ class Providers:
 def matching_providers(issuer: object, candidates: Sequence[ProviderConfig]) -> list[ProviderConfig]:
     """Those that name the issuer byte for byte, before those that do not ask."""
     exact = [each for each in candidates if each.issuer is not None and each.issuer == issuer]
-    return [*exact, *(each for each in candidates if each.issuer is None)]
+    return exact + [each for each in candidates if each.issuer is None]
 
 
 def read_header(token: UnverifiedToken) -> tuple[str | None, str]:

@@ -33,7 +33,10 @@ def protocol_of(route_protocol: Literal["Auto", "Raw", "MQTT"], subprotocols: Se
 
 def mqtt_subprotocol(subprotocols: Sequence[str]) -> str | None:
     """The first offered one that is MQTT's."""
-    return next((each for each in subprotocols if each in MQTT_SUBPROTOCOLS), None)
+    for each in subprotocols:
+        if each in MQTT_SUBPROTOCOLS:
+            return each
+    return None
 
 
 def in_band(

@@ -18,7 +18,7 @@ from wsgate_dataplane.relay.timer import DeadlineTimer
 from wsgate_dataplane.revocation.claim_index import ClaimIndex
 from wsgate_dataplane.revocation.matching import Identity, claims_of, is_in_force, matches
 from wsgate_dataplane.session.index import Index
-from wsgate_dataplane.session.lifecycle import ClosedBy, Ended, Phase
+from wsgate_dataplane.session.lifecycle import ENDING, OPEN, PENDING, ClosedBy, Ended
 from wsgate_dataplane.session.pace import pace
 from wsgate_dataplane.telemetry.identity import Mode
 from wsgate_dataplane.telemetry.metrics import Metrics
@@ -27,8 +27,10 @@ CLOCK_JUMP_SECONDS = 1.0
 """A wall clock that moved by more against the loop's moves every token's expiry with it."""
 
 
-LIVE = (Phase.PENDING, Phase.OPEN)
+LIVE = (PENDING, OPEN)
 """Phases of a session that something can still end."""
+UNOPENED = (PENDING, ENDING)
+"""Phases of a session without a relay whose handshake is over."""
 
 
 class Registry:
@@ -97,7 +99,7 @@ class Registry:
 
     def withdraw(self, session: Session) -> None:
         """The handshake failed: the session was never open."""
-        if session.life.phase in (Phase.PENDING, Phase.ENDING) and session.relay is None:
+        if session.relay is None and session.life.phase in UNOPENED:
             self._forget(session)
 
     def end(self, session: Session, reason: Reason, detail: str = "", closed_by: ClosedBy = "gateway") -> None:

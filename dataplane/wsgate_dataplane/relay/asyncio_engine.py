@@ -8,6 +8,7 @@ from wsgate_dataplane.frames.build import close_frame
 from wsgate_dataplane.protocols.mqtt.last_words import LastWords
 from wsgate_dataplane.relay.cut import cut
 from wsgate_dataplane.relay.engine import Connection, Counters, Listener, Meter, RelayLimits, SessionId
+from wsgate_dataplane.relay.keepalive import SocketOptions
 from wsgate_dataplane.relay.shut import shut
 from wsgate_dataplane.relay.timer import DeadlineTimer
 from wsgate_dataplane.relay.tunnel import Tunnel
@@ -20,6 +21,8 @@ class AsyncioEngine:
         self.clock: Callable[[], float] = loop.time
         self.stopwatch: Callable[[], float] = time.perf_counter
         """Moves within a turn of the loop; uvloop's time does not."""
+        self.accepted_options: SocketOptions = ()
+        """What clients' connections have from their listener."""
         self.timer = DeadlineTimer[SessionId](loop, self._on_due)
         self._tunnels: dict[SessionId, Tunnel] = {}
         self._leaving: dict[SessionId, Leaving] = {}

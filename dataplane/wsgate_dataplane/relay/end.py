@@ -117,9 +117,12 @@ class End(asyncio.Protocol):
         return self.held_until == math.inf and self.other.stuck_since is None
 
     def _forward(self, data: bytes) -> None:
-        out = self._feed(data)
+        # Attributes are read apart from the calls: as `self._feed()` they would be looked up as methods first.
+        feed = self._feed
+        out = feed(data)
         if out:
-            self.last_seen = self._clock()
+            clock = self._clock
+            self.last_seen = clock()
             self.bytes_forwarded += len(out)
             self.other.transport.write(out)
         scanner = self.scanner

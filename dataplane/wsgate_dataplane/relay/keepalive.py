@@ -7,6 +7,9 @@ to a dead peer would be sent again and again for a quarter of an hour.
 import asyncio
 import math
 import socket
+import sys
+from collections.abc import Iterable
+from functools import lru_cache
 
 PROBES = 3
 """Unanswered ones in a row that end a connection."""
@@ -22,6 +25,7 @@ SocketOptions = tuple[tuple[int, int, int], ...]
 """Level, name and value of each, as setsockopt takes them."""
 
 
+@lru_cache
 def keepalive_options(idle_seconds: float, told_seconds: float) -> SocketOptions:
     """Half of a route's idleSeconds before the first probe, so that the last one falls within them.
 
@@ -40,13 +44,26 @@ def keepalive_options(idle_seconds: float, told_seconds: float) -> SocketOptions
     return (keep, *((socket.IPPROTO_TCP, name, value) for name, value in known))
 
 
+def keep_alive_accepted(listening: Iterable[socket.socket], options: SocketOptions) -> SocketOptions:
+    """For all connections that will be accepted; answers what they have of it then, so that it need not be set.
+
+    On Linux they begin as copies of the listening socket, its options included; elsewhere nothing is certain.
+    """
+    for each in listening:
+        _set(each.fileno(), options)
+    return options if sys.platform == "linux" else ()
+
+
 def keep_alive(transport: asyncio.Transport, options: SocketOptions) -> None:
     """For a session's connection, if it is TCP; a connection that is gone stays so."""
     view = transport.get_extra_info("socket")
-    descriptor = -1 if view is None else view.fileno()
+    _set(-1 if view is None else view.fileno(), options)
+
+
+def _set(descriptor: int, options: SocketOptions) -> None:
     if descriptor < 0:
         return
-    # A transport's own view of its socket makes such an object for each call: twice the time. The family, which
+    # A loop's own view of a socket makes such an object for each call: twice the time. The family, which
     # is asked for slowly, matters to Python only.
     borrowed = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
     try:
@@ -56,5 +73,5 @@ def keep_alive(transport: asyncio.Transport, options: SocketOptions) -> None:
         # Not TCP; or reset meanwhile: the loop tells of it next.
         return
     finally:
-        # The descriptor stays the transport's.
+        # The descriptor stays its owner's.
         borrowed.detach()

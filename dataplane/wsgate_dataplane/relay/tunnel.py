@@ -109,8 +109,10 @@ class Tunnel:
         self.grace_until = 0.0
         transports = (ends[0].transport, ends[1].transport)
         for transport in transports:
-            keep_alive(transport, limits.socket_options)
             transport.set_write_buffer_limits(WRITE_BUFFER_HIGH_BYTES, WRITE_BUFFER_LOW_BYTES)
+        if limits.socket_options != engine.accepted_options:
+            keep_alive(transports[0], limits.socket_options)
+        keep_alive(transports[1], limits.socket_options)
         rules: dict[str, Any] = {
             "max_message_bytes": limits.max_message_bytes,
             "max_fragments": limits.max_fragments,

@@ -12,8 +12,8 @@ def upstream_target(route: Route, upstream_url: str, path: str, query: str) -> s
         suffix = path[len(route.prefix.rstrip("/")) :]
         own_path = own_path.rstrip("/") + suffix if suffix else own_path
     # The upstream's own parameters come first: most servers let the first one of a name win.
-    queries = [own_query, query if route.preserve_query else ""]
-    merged = "&".join(part for part in queries if part)
+    theirs = query if route.preserve_query else ""
+    merged = f"{own_query}&{theirs}" if own_query and theirs else own_query or theirs
     return f"{own_path or '/'}?{merged}" if merged else own_path or "/"
 
 

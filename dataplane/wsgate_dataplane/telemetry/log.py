@@ -24,6 +24,7 @@ class Event:
     at: float
     """Unix time."""
     fields: dict[str, object]
+    """None of them is named like a reserved key."""
 
 
 class JSONFormatter(logging.Formatter):
@@ -39,7 +40,9 @@ class JSONFormatter(logging.Formatter):
         level, message = record.levelname.lower(), _message(record)
         events: Sequence[Event] = getattr(record, "events", ())
         if events:
-            return "\n".join([_line(each.at, level, message, each.fields) for each in events])
+            heads = ((_rfc3339(each.at), each.fields) for each in events)
+            lines = ({"time": time, "level": level, "message": message, **fields} for time, fields in heads)
+            return "\n".join(map(_text_of, lines))
         traceback = None
         if record.exc_info and record.exc_info[0] is not None:
             traceback = self.formatException(record.exc_info)
@@ -71,6 +74,10 @@ def _line(at: float, level: str, message: str, fields: object, traceback: str | 
             line[f"field_{name}" if name in RESERVED else name] = value
     if traceback is not None:
         line["traceback"] = traceback
+    return _text_of(line)
+
+
+def _text_of(line: dict[str, object]) -> str:
     try:
         # A third of what json takes; but ASCII, which fits every stream, is json's.
         text = to_json(line, fallback=_text).decode()

@@ -9,7 +9,7 @@ import pytest
 from tests.support.loops import on_both_loops
 from tests.support.sockets import relaying
 from wsgate_dataplane.relay.engine import RelayLimits
-from wsgate_dataplane.relay.keepalive import IDLE_SECONDS_MAX, keep_alive
+from wsgate_dataplane.relay.keepalive import IDLE_SECONDS_MAX, keep_alive, keep_alive_accepted
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,26 @@ async def test_both_connections_of_a_session_are_guarded_and_follow_new_limits()
                 assert options(end.transport.get_extra_info("socket")) == expected
         relay.engine.abort(session.id)
         await session.end()
+
+
+@on_both_loops
+async def test_an_accepted_connection_has_what_its_listener_has() -> None:
+    accepted: asyncio.Queue[socket.socket] = asyncio.Queue()
+    loop, expected = asyncio.get_running_loop(), RelayLimits(idle_seconds=20)
+
+    class Accepted(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            accepted.put_nowait(transport.get_extra_info("socket"))
+
+    server = await loop.create_server(Accepted, "127.0.0.1", 0)
+    async with server:
+        inherited = keep_alive_accepted(server.sockets, expected.socket_options)
+        transport, _ = await loop.create_connection(Peer, *server.sockets[0].getsockname())
+        connection = await asyncio.wait_for(accepted.get(), 10)
+        assert inherited in ((), expected.socket_options)
+        if inherited:
+            assert options(connection) == times(expected)
+        transport.abort()
 
 
 class Peer(asyncio.Protocol):
