@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from wsgate_dataplane.admission.forwarding import identity_headers, roles_of
+from wsgate_dataplane.admission.forwarding import roles_of
 from wsgate_dataplane.admission.mqtt_identity import identified
 from wsgate_dataplane.frames.build import data_frame
 from wsgate_dataplane.frames.scanner import BINARY
@@ -20,7 +20,6 @@ from wsgate_dataplane.handshake.forward import (
     in_band_offer,
     switching_protocols,
     switching_protocols_early,
-    upstream_headers,
     upstream_offer,
 )
 from wsgate_dataplane.handshake.front import Front
@@ -29,7 +28,8 @@ from wsgate_dataplane.handshake.in_band import Opening, Waiting, credential_of, 
 from wsgate_dataplane.handshake.refusing import Refuser
 from wsgate_dataplane.handshake.request import Request, WebSocketOffer, read_offer
 from wsgate_dataplane.handshake.serving import Catalogue, Serving
-from wsgate_dataplane.identity.sources import Credential, strip_query
+from wsgate_dataplane.handshake.upstream_request import UpstreamRequest, check_pending
+from wsgate_dataplane.identity.sources import Credential
 from wsgate_dataplane.limits.budgets import Budgets
 from wsgate_dataplane.limits.meter import SessionMeter
 from wsgate_dataplane.outcomes.refusal import Refused
@@ -41,13 +41,12 @@ from wsgate_dataplane.protocols.mqtt.last_words import MQTTClient
 from wsgate_dataplane.registry.registry import Registry
 from wsgate_dataplane.registry.session import Arrival, Session
 from wsgate_dataplane.relay.engine import Connection, Engine
-from wsgate_dataplane.routing.target import upstream_target
 from wsgate_dataplane.session.expiry import end_of_session, end_of_token
 from wsgate_dataplane.settings import Settings
 from wsgate_dataplane.telemetry.metrics import Metrics
 from wsgate_dataplane.telemetry.refusals import RefusalRing
-from wsgate_dataplane.upstreams.dial import Target, Upgraded, head_bytes
-from wsgate_dataplane.upstreams.retry import Counters, dial_patiently
+from wsgate_dataplane.upstreams.dial import Upgraded
+from wsgate_dataplane.upstreams.retry import dial_patiently
 
 log = logging.getLogger("wsgate")
 
@@ -192,14 +191,15 @@ class Handler:
         serving, route, roles = admitted.serving, admitted.serving.route, self._roles(admitted)
         narrow = upstream_offer if opening is None else in_band_offer
         sent = narrow(route, attempt.protocol, offer)
-        upgraded = await self._dial(request, admitted, sent, session, roles)
+        dialler = UpstreamRequest(request, admitted, sent, session, roles, self._metrics)
+        upgraded = await dial_patiently(serving.pool, dialler, sent, serving.patience, random.random)
         try:
             head = b""
             if opening is None:
                 head = switching_protocols(route, attempt.protocol, offer, upgraded.answer, request.request_id)
                 if attempt.protocol == "mqtt":
                     attempt.front.switch(head)
-                    head, check = b"", partial(_check_pending, session)
+                    head, check = b"", partial(check_pending, session)
                     opening = await self._read_opening(attempt, serving, Expected.CONNECT, check)
                     if upgraded.transport.is_closing():
                         # Of TLS the loop reads on while nobody does, and the relay would not be told of the end.
@@ -208,42 +208,6 @@ class Handler:
         finally:
             if session.relay is None:
                 upgraded.transport.abort()
-
-    async def _dial(
-        self,
-        request: Request,
-        admitted: Admitted,
-        sent: WebSocketOffer,
-        session: Session,
-        roles: Sequence[str],
-    ) -> Upgraded:
-        serving, route = admitted.serving, admitted.serving.route
-        claims = admitted.claims
-        identity = () if claims is None else identity_headers(route.auth.forward, claims.payload, roles)
-        query = strip_query(request.query) if "Query" in route.auth.token_sources else request.query
-
-        def head_of(target: Target) -> bytes:
-            path = upstream_target(route, target.url, request.path, query)
-            headers = upstream_headers(
-                route,
-                target,
-                request,
-                sent,
-                admitted.token_cookie,
-                serving.passed_headers,
-                identity,
-                is_checked=admitted.source == "Header",
-            )
-            return head_bytes(path, headers)
-
-        protocol = session.arrival.protocol
-
-        def retried() -> None:
-            _check_pending(session)
-            self._metrics.proxy_retries.labels(protocol).inc()
-
-        counters = Counters(retried, lambda: self._metrics.circuit_open.labels(protocol).inc())
-        return await dial_patiently(serving.pool, head_of, sent, serving.patience, random.random, counters)
 
     def _roles(self, admitted: Admitted) -> tuple[str, ...]:
         if admitted.claims is None:
@@ -265,7 +229,7 @@ class Handler:
     ) -> None:
         """Nothing is awaited from here on: see Front.leave."""
         serving = admitted.serving
-        _check_pending(session)
+        check_pending(session)
         greeting = early = b""
         if opening is not None:
             greeting = _first_frame(opening.first, admitted, roles)
@@ -297,12 +261,6 @@ class Handler:
 
 def _expires_at(admitted: Admitted) -> int | None:
     return admitted.claims.expires_at if admitted.claims else None
-
-
-def _check_pending(session: Session) -> None:
-    """Raises Refused where a revocation, say, has ended a session that is not open yet."""
-    if session.life.refusal is not None:
-        raise Refused(session.life.refusal, "before the session was open")
 
 
 def _first_frame(first: First, admitted: Admitted, roles: Sequence[str]) -> bytes:

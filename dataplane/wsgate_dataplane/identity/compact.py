@@ -14,10 +14,12 @@ from wsgate_dataplane.values import value
 
 TOKEN_BYTES_MAX = 16 * 1024
 
-_BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LAST = (None, "", "AQgw", "AEIMQUYcgkosw048")
 """By what a length leaves over: how such a text may end, the bits that its last character has too many all 0."""
+_PADDING = (b"", b"", b"==", b"=")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
+_ONLY_FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")
+"""What belongs to base64 but not to base64url becomes what belongs to neither."""
 
 
 @value
@@ -72,10 +74,15 @@ def _header(text: str) -> Mapping[str, Any]:
 
 def _decode(text: str, name: str) -> bytes:
     """Only the canonical spelling: others decode to the same bytes but hash differently."""
-    last = _LAST[len(text) % 4]
-    if text.encode().translate(None, _BASE64URL) or (last is not None and text[-1] not in last):
-        raise _malformed(f"{name}: not canonical base64url without padding (RFC 7515 2)")
-    return base64url_bytes(text)
+    over = len(text) % 4
+    last = _LAST[over]
+    if last is None or text[-1] in last:
+        try:
+            padded = text.encode().translate(_ONLY_FROM_URL) + _PADDING[over]
+            return binascii.a2b_base64(padded, strict_mode=True)
+        except binascii.Error:
+            pass
+    raise _malformed(f"{name}: not canonical base64url without padding (RFC 7515 2)")
 
 
 def _object(data: bytes, name: str) -> dict[str, Any]:

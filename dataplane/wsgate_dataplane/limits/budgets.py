@@ -18,6 +18,9 @@ log = logging.getLogger("wsgate")
 IDLE_MAX = 100_000
 """Budgets without a session that are remembered, some 50 MiB; the one that is full first makes room."""
 
+SHORT_SECONDS = 1e-4
+"""Nobody comes back that soon: a handshake takes longer."""
+
 BudgetKey = tuple[str | None, ...]
 """Route, limits, kind, and who: a subject with its issuer, or an address."""
 
@@ -161,7 +164,8 @@ class Budgets:
         if budget.key is None:
             return
         now = self._clock()
-        if seconds := budget.seconds_to_full(now):
+        seconds = budget.seconds_to_full(now)
+        if seconds > SHORT_SECONDS:
             self._idle.set(budget.key, now + seconds)
             self._forget_idle(now)
         else:

@@ -99,14 +99,13 @@ class Claim:
 class SessionMeter:
     """See relay.engine.Meter."""
 
-    __slots__ = ("_asked_at", "_bytes", "_clock", "_is_paused", "_messages", "_pool")
+    __slots__ = ("_asked_at", "_claims", "_clock", "_pool")
 
     def __init__(self, pool: Pool, clock: Callable[[], float]) -> None:
         self._pool = pool
         self._clock = clock
-        self._messages = Claim(pool.messages, 1.0 - ROUNDING) if pool.messages else None
-        self._bytes = Claim(pool.bytes, ROUNDING) if pool.bytes else None
-        self._is_paused = False
+        self._claims: tuple[Claim | None, Claim | None] | None = None
+        """On messages and on bytes, of a session that waits."""
         self._asked_at = -inf
 
     @property
@@ -116,7 +115,7 @@ class SessionMeter:
 
     def covers(self, messages: float, size: int) -> bool:
         """Whether that much may pass now; each read asks for it."""
-        if not self._is_paused:
+        if self._claims is None:
             # The common case needs no look at the clock: what was free when somebody looked is still there.
             first, second = self._pool.messages, self._pool.bytes
             if (first is None or first.flowed - first.drawn >= messages) and (
@@ -129,20 +128,27 @@ class SessionMeter:
     def left(self) -> tuple[float, float]:
         """Messages and bytes that may pass now."""
         now = self._clock()
-        messages = inf if self._messages is None else self._messages.left(now)
-        return messages, inf if self._bytes is None else self._bytes.left(now)
+        if self._claims is None:
+            first, second = self._pool.messages, self._pool.bytes
+            messages = inf if first is None else max(first.free(now), 0.0)
+            return messages, inf if second is None else max(second.free(now), 0.0)
+        of_messages, of_bytes = self._claims
+        messages = inf if of_messages is None else of_messages.left(now)
+        return messages, inf if of_bytes is None else of_bytes.left(now)
 
     def spend(self, messages: int, size: int) -> None:
         """So much has passed; each read tells it."""
         pool = self._pool
-        if self._is_paused:
-            self._spend_reserved(messages, size)
-        else:
+        if self._claims is None:
             # By hand: two calls less.
             if pool.messages is not None:
                 pool.messages.drawn += messages
             if pool.bytes is not None:
                 pool.bytes.drawn += size
+        else:
+            for claim, amount in zip(self._claims, (messages, size), strict=True):
+                if claim is not None:
+                    claim.spend(amount)
         if not pool.is_touched:
             pool.touch()
 
@@ -151,10 +157,11 @@ class SessionMeter:
         now, pool = self._clock(), self._pool
         if pool.closes:
             return self._wait_for_answer(now)
-        if not self._is_paused:
-            self._is_paused = True
+        if self._claims is None:
+            of_messages = Claim(pool.messages, 1.0 - ROUNDING) if pool.messages else None
+            self._claims = of_messages, Claim(pool.bytes, ROUNDING) if pool.bytes else None
             pool.paused()
-        seconds = max(claim.wait(now) for claim in (self._messages, self._bytes) if claim is not None)
+        seconds = max(claim.wait(now) for claim in self._claims if claim is not None)
         if pool.is_divided:
             pool.ask(ASK_AGAIN_SECONDS)
             seconds = min(seconds, RECHECK_SECONDS)
@@ -162,10 +169,8 @@ class SessionMeter:
 
     def settle(self) -> None:
         """Nothing waits any more."""
-        if not self._is_paused:
-            return
-        self._is_paused = False
-        for claim in (self._messages, self._bytes):
+        claims, self._claims = self._claims, None
+        for claim in claims or ():
             if claim is not None:
                 claim.settle()
 
@@ -173,12 +178,6 @@ class SessionMeter:
         """The session is over."""
         self.settle()
         self._pool.left_by()
-
-    def _spend_reserved(self, messages: int, size: int) -> None:
-        if self._messages is not None:
-            self._messages.spend(messages)
-        if self._bytes is not None:
-            self._bytes.spend(size)
 
     def _wait_for_answer(self, now: float) -> float | None:
         if self._pool.is_divided and now - self._asked_at >= ASK_PAUSE_SECONDS:

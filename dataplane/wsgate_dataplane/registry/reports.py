@@ -55,6 +55,8 @@ class Reports:
         self._metrics = metrics
         self._log_identity = log_identity
         levels = logging.getLevelNamesMapping()
+        # As text: a member of an enumeration takes the log's serializer long.
+        self._words = {reason: str(reason.value) for reason in Reason}
         self._levels = {reason: levels[outcome.level.upper()] for reason, outcome in OUTCOMES.items()}
         self._waiting: list[Report] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -103,7 +105,7 @@ class Reports:
         session, ended, counters = report.session, report.ended, report.closed.counters
         arrival, identity, mode = session.arrival, session.identity, self._log_identity
         return {
-            "reason": ended.reason,
+            "reason": self._words[ended.reason],
             "closed_by": ended.closed_by,
             "code": ended.code,
             "detail": ended.detail,

@@ -24,7 +24,7 @@ class Event:
     at: float
     """Unix time."""
     fields: dict[str, object]
-    """None of them is named like a reserved key."""
+    """At least one, and none is named like a reserved key."""
 
 
 class JSONFormatter(logging.Formatter):
@@ -40,9 +40,9 @@ class JSONFormatter(logging.Formatter):
         level, message = record.levelname.lower(), _message(record)
         events: Sequence[Event] = getattr(record, "events", ())
         if events:
-            heads = ((_rfc3339(each.at), each.fields) for each in events)
-            lines = ({"time": time, "level": level, "message": message, **fields} for time, fields in heads)
-            return "\n".join(map(_text_of, lines))
+            # What all of the lines say is rendered once.
+            shared = _text_of({"level": level, "message": message})[1:-1]
+            return "\n".join([_line_of(each, shared) for each in events])
         traceback = None
         if record.exc_info and record.exc_info[0] is not None:
             traceback = self.formatException(record.exc_info)
@@ -75,6 +75,11 @@ def _line(at: float, level: str, message: str, fields: object, traceback: str | 
     if traceback is not None:
         line["traceback"] = traceback
     return _text_of(line)
+
+
+def _line_of(event: Event, shared: str) -> str:
+    fields = _text_of(event.fields)
+    return f'{{"time":"{_rfc3339(event.at)}",{shared},{fields[1:]}'
 
 
 def _text_of(line: dict[str, object]) -> str:

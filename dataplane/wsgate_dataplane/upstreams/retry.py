@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.outcomes.table import Reason
@@ -30,21 +31,25 @@ class Patience:
     """Before an upstream is dialled again."""
 
 
-@value
-class Counters:
-    """Called before each dial after a failed one, which may raise Refused, and for each circuit that opens."""
+class Dialler(Protocol):
+    """Who has an upstream dialled."""
 
-    retried: Callable[[], None]
-    opened: Callable[[], None]
+    def head_for(self, target: Target) -> bytes:
+        """The whole request to that upstream."""
+
+    def retried(self) -> None:
+        """It is dialled again; raises Refused where that is not wanted any more."""
+
+    def circuit_opened(self) -> None:
+        """A failed dial was one too many."""
 
 
 async def dial_patiently(
     pool: Pool,
-    head_of: Callable[[Target], bytes],
+    dialler: Dialler,
     offer: Offer,
     patience: Patience,
     random: Callable[[], float],
-    counters: Counters,
 ) -> Upgraded:
     """An upstream that was sent the request is not dialled again: it may have acted on it.
 
@@ -62,14 +67,14 @@ async def dial_patiently(
         target, circuit = upstream.target, upstream.circuit
         ticket, seconds = circuit.begin(), deadline - now
         try:
-            upgraded = await dial(target, head_of(target), offer, patience.connect_seconds, seconds)
+            upgraded = await dial(target, dialler.head_for(target), offer, patience.connect_seconds, seconds)
         except Refused as refused:
             if isinstance(refused, Declined):
                 circuit.succeeded()
             elif target in failed or not _is_its_fault(refused, seconds if failed else None, patience):
                 circuit.abandoned(ticket)
             elif circuit.failed(ticket, loop.time()):
-                counters.opened()
+                dialler.circuit_opened()
             if not isinstance(refused, NotConnected):
                 raise
             failed[target] = refused
@@ -84,7 +89,7 @@ async def dial_patiently(
             circuit.succeeded()
             return upgraded
         await asyncio.sleep(pause)
-        counters.retried()
+        dialler.retried()
     raise AssertionError("the last attempt returns or raises")
 
 

@@ -14,7 +14,7 @@ from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.upstreams.circuit import Circuit
 from wsgate_dataplane.upstreams.dial import Target, Upgraded
 from wsgate_dataplane.upstreams.pool import Pool, Upstream
-from wsgate_dataplane.upstreams.retry import Counters, Patience, dial_patiently
+from wsgate_dataplane.upstreams.retry import Patience, dial_patiently
 from wsgate_dataplane.values import changed
 
 SWITCHING = (
@@ -35,21 +35,20 @@ class Dials:
         self.retries = self.opened = 0
         self.on_retry: Callable[[], None] | None = None
 
-    def head_of(self, target: Target) -> bytes:
+    def head_for(self, target: Target) -> bytes:
         self.dialled.append(target)
         return ASKED
 
-    def retry(self) -> None:
+    def retried(self) -> None:
         self.retries += 1
         if self.on_retry is not None:
             self.on_retry()
 
-    def open(self) -> None:
+    def circuit_opened(self) -> None:
         self.opened += 1
 
     async def dial(self, patience: Patience = PATIENCE) -> Upgraded:
-        counters = Counters(self.retry, self.open)
-        return await dial_patiently(self.pool, self.head_of, OFFER, patience, lambda: 0.0, counters)
+        return await dial_patiently(self.pool, self, OFFER, patience, lambda: 0.0)
 
     async def refused(self, patience: Patience = PATIENCE) -> Refused:
         with pytest.raises(Refused) as caught:
