@@ -195,8 +195,14 @@ class Scanner:
         # The common case, a short unfragmented message, costs four look-ups and two additions.
         steps, kinds, messages = self._steps, self._kinds_now, 0
         if last - position > RUN_BYTES_MIN:
-            messages = self._equal_frames(data, position)
-            position += messages * steps[data[position + 1]]
+            # All of one kind and size, as of a sensor, are followed by one look.
+            first, second = data[position], data[position + 1]
+            step = steps[second]
+            if step and not kinds[first]:
+                count = (size - position) // step
+                end = position + count * step
+                if data[position:end:step].count(first) == count == data[position + 1 : end : step].count(second):
+                    messages, position = count, end
         while position <= last:
             step = steps[data[position + 1]]
             if step and not kinds[data[position]]:
@@ -233,17 +239,6 @@ class Scanner:
     def stop(self, rule: Rule, detail: str) -> None:
         """Forward nothing more: a rule is broken that the bytes do not show."""
         self._stop(0, rule, detail)
-
-    def _equal_frames(self, data: bytes, position: int) -> int:
-        """How many short messages follow, if all of the read are of one kind and size, as of a sensor; else 0."""
-        step = self._steps[data[position + 1]]
-        if not step or self._kinds_now[data[position]]:
-            return 0
-        count = (len(data) - position) // step
-        end = position + count * step
-        firsts, seconds = data[position:end:step], data[position + 1 : end : step]
-        is_run = firsts == firsts[:1] * count and seconds == seconds[:1] * count
-        return count if is_run else 0
 
     def finish_frame(self, data: bytes) -> bytes:
         """Like feed, but no more than what is missing of the current frame; stops the scanner."""
