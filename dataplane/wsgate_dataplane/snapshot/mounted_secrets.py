@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from wsgate_contract.client_certificate import SUFFIX
-from wsgate_dataplane.snapshot.watcher import POLL_SECONDS, Fingerprint, fingerprint_of, generation_of, in_thread
+from wsgate_dataplane.snapshot.threads import in_thread
+from wsgate_dataplane.snapshot.watcher import POLL_SECONDS, Fingerprint, fingerprint_of, generation_of
 
 FILES_MAX = 4096
 FILE_BYTES_MAX = 1024 * 1024

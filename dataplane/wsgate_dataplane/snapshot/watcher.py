@@ -3,13 +3,10 @@
 import asyncio
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from wsgate_contract.rendered import Content
 from wsgate_dataplane.snapshot.files import (
@@ -18,6 +15,7 @@ from wsgate_dataplane.snapshot.files import (
     load_revocations,
     load_routes,
 )
+from wsgate_dataplane.snapshot.threads import in_thread
 from wsgate_dataplane.telemetry.metrics import Metrics
 
 log = logging.getLogger("wsgate")
@@ -29,7 +27,6 @@ DATA_LINK = "..data"
 
 Fingerprint = tuple[str, int, int, int]
 File = RoutesFile | RevocationsFile
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -155,19 +152,3 @@ def fingerprint_of(path: Path) -> Fingerprint | None:
     except OSError:
         return None
     return (str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino)
-
-
-async def in_thread(function: Callable[[], Value]) -> Value:
-    """Like asyncio.to_thread, but no thread that hangs in the file system keeps the process from ending."""
-    done: Future[Value] = Future()
-    # From here on a cancelled waiter only looks away.
-    done.set_running_or_notify_cancel()
-
-    def work() -> None:
-        try:
-            done.set_result(function())
-        except BaseException as error:  # noqa: BLE001  # raised where it is awaited
-            done.set_exception(error)
-
-    threading.Thread(target=work, name="snapshot", daemon=True).start()
-    return await asyncio.wrap_future(done)
