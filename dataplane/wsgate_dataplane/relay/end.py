@@ -87,36 +87,11 @@ class End(asyncio.Protocol):
         self.stuck_since: float | None = None
         self.stuck_bytes = 0
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes, *, is_watched: bool = False) -> None:
         """The hot path: nothing here may cost more than it must."""
-        if len(data) > CROWDED_READ_BYTES:
+        if len(data) > CROWDED_READ_BYTES and not is_watched:
             self._crowded(data)
-        else:
-            self._forward(data)
-
-    def _crowded(self, data: bytes) -> None:
-        """One large read can hold a hundred thousand tiny frames, and the loop reads on while more is there:
-        after such a read this peer waits for a turn, so that others, and their revocations, get theirs.
-        """
-        before, stopwatch = self.scanner.messages, self.tunnel.engine.stopwatch
-        started = stopwatch()
-        self._forward(data)
-        is_crowded = self.scanner.messages - before > CROWDED_MESSAGES or stopwatch() - started > CROWDED_SECONDS
-        if is_crowded and self.is_readable:
-            self.transport.pause_reading()
-            asyncio.get_running_loop().call_soon(self.resume_source)
-
-    @property
-    def is_readable(self) -> bool:
-        """Whether the transport may be told to read or not to."""
-        return self._feed is not _drop and not self.is_lost and not self.transport.is_closing()
-
-    @property
-    def is_heard(self) -> bool:
-        """Whether its silence is its own, and not the gateway's doing: it is read from."""
-        return self.held_until == math.inf and self.other.stuck_since is None
-
-    def _forward(self, data: bytes) -> None:
+            return
         # Attributes are read apart from the calls: as `self._feed()` they would be looked up as methods first.
         feed = self._feed
         out = feed(data)
@@ -131,6 +106,28 @@ class End(asyncio.Protocol):
                 self.tunnel.scanner_stopped(self)
         elif scanner.is_held and self.is_readable:
             self._hold()
+
+    def _crowded(self, data: bytes) -> None:
+        """One large read can hold a hundred thousand tiny frames, and the loop reads on while more is there:
+        after such a read this peer waits for a turn, so that others, and their revocations, get theirs.
+        """
+        before, stopwatch = self.scanner.messages, self.tunnel.engine.stopwatch
+        started = stopwatch()
+        self.data_received(data, is_watched=True)
+        is_crowded = self.scanner.messages - before > CROWDED_MESSAGES or stopwatch() - started > CROWDED_SECONDS
+        if is_crowded and self.is_readable:
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self.resume_source)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the transport may be told to read or not to."""
+        return self._feed is not _drop and not self.is_lost and not self.transport.is_closing()
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether its silence is its own, and not the gateway's doing: it is read from."""
+        return self.held_until == math.inf and self.other.stuck_since is None
 
     def _hold(self) -> None:
         """While the allowance is used up nothing is read; the rest of the last read stays with the metering."""
@@ -149,7 +146,7 @@ class End(asyncio.Protocol):
         self.held_until = math.inf
         # What it sent meanwhile was not read: its silence counts from here.
         self.last_seen = self._clock()
-        self._forward(b"")
+        self.data_received(b"")
         if self.held_until == math.inf:
             self._settle()
             self.resume_source()
