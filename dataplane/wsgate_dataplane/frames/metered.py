@@ -18,7 +18,7 @@ class Allowance(Protocol):
         """Whether a session that exceeds it ends."""
         ...
 
-    def covers(self, messages: float, size: int) -> bool:
+    def covers(self, messages: int, size: int) -> bool:
         """Whether that much may pass now."""
         ...
 
@@ -56,7 +56,7 @@ class Metering:
         if not self._rest and not scanner.head:
             # The common case: nothing waits, and there is enough for all of it.
             size, allowance = len(data), self._allowance
-            if allowance.covers(size / self._least, size + 1):
+            if allowance.covers(size // self._least, size):
                 before = scanner.messages
                 out = scanner.feed(data)
                 allowance.spend(scanner.messages - before, len(out))

@@ -113,7 +113,7 @@ class SessionMeter:
         """Whether the session ends where it exceeds the budget."""
         return self._pool.closes
 
-    def covers(self, messages: float, size: int) -> bool:
+    def covers(self, messages: int, size: int) -> bool:
         """Whether that much may pass now; each read asks for it."""
         if self._claims is None:
             # The common case needs no look at the clock: what was free when somebody looked is still there.
@@ -141,10 +141,11 @@ class SessionMeter:
         pool = self._pool
         if self._claims is None:
             # By hand: two calls less.
-            if pool.messages is not None:
-                pool.messages.drawn += messages
-            if pool.bytes is not None:
-                pool.bytes.drawn += size
+            first, second = pool.messages, pool.bytes
+            if first is not None:
+                first.drawn += messages
+            if second is not None:
+                second.drawn += size
         else:
             for claim, amount in zip(self._claims, (messages, size), strict=True):
                 if claim is not None:

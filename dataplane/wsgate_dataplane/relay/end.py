@@ -89,7 +89,8 @@ class End(asyncio.Protocol):
 
     def data_received(self, data: bytes, *, is_watched: bool = False) -> None:
         """The hot path: nothing here may cost more than it must."""
-        if len(data) > CROWDED_READ_BYTES and not is_watched:
+        size = len(data)
+        if size > CROWDED_READ_BYTES and not is_watched:
             self._crowded(data)
             return
         # Attributes are read apart from the calls: as `self._feed()` they would be looked up as methods first.
@@ -98,7 +99,7 @@ class End(asyncio.Protocol):
         if out:
             clock = self._clock
             self.last_seen = clock()
-            self.bytes_forwarded += len(out)
+            self.bytes_forwarded += size if out is data else len(out)
             self.other.transport.write(out)
         scanner = self.scanner
         if scanner.is_stopped:
