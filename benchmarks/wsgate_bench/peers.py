@@ -58,7 +58,6 @@ def _wsgate_program(site: Site, limits: dict[str, Any]) -> Program:
         "prefix": "/",
         "upstream": f"ws://127.0.0.1:{site.upstream_port}/",
         "auth": {"providers": [provider]},
-        "timeouts": {"idleSeconds": IDLE_SECONDS},
     }
     route = {
         "apiVersion": "wsgate.dev/v1alpha1",
@@ -73,7 +72,11 @@ def _wsgate_program(site: Site, limits: dict[str, Any]) -> Program:
     admin_port = free_port()
     listeners = ["--listen", f"127.0.0.1:{site.port}", "--admin-listen", f"127.0.0.1:{admin_port}"]
     command = [sys.executable, "-m", "wsgate_cli", "standalone", "--config", str(objects), *listeners]
-    environment = {"XDG_STATE_HOME": str(site.folder), "GRACEFUL_DRAIN_TIMEOUT_SECONDS": "1"}
+    environment = {
+        "XDG_STATE_HOME": str(site.folder),
+        "GRACEFUL_DRAIN_TIMEOUT_SECONDS": "1",
+        "WS_IDLE_TIMEOUT_SECONDS": str(IDLE_SECONDS),
+    }
     return Program(command, lambda: answers_200(admin_port, "/readyz") and accepts(site.port), environment)
 
 

@@ -18,7 +18,8 @@ class Deadlines(Generic[Item]):
     """
 
     def __init__(self) -> None:
-        self._due: dict[Item, tuple[float, int]] = {}
+        self._due: dict[Item, tuple[float, int, Item]] = {}
+        """The entry in the heap that holds; all others there are stale."""
         self._heap: list[tuple[float, int, Item]] = []
         self._sequence = 0
 
@@ -28,8 +29,8 @@ class Deadlines(Generic[Item]):
     def set(self, item: Item, due: float) -> None:
         """Make item due at that time, instead of any time set before; equal times keep their order."""
         self._sequence += 1
-        self._due[item] = (due, self._sequence)
-        heapq.heappush(self._heap, (due, self._sequence, item))
+        entry = self._due[item] = (due, self._sequence, item)
+        heapq.heappush(self._heap, entry)
         if len(self._heap) > 2 * len(self._due) + STALE_ENTRIES_MIN:
             self._compact()
 
@@ -57,8 +58,8 @@ class Deadlines(Generic[Item]):
             yield item
 
     def _is_stale(self, entry: tuple[float, int, Item]) -> bool:
-        return self._due.get(entry[2]) != entry[:2]
+        return self._due.get(entry[2]) is not entry
 
     def _compact(self) -> None:
-        self._heap = [(due, sequence, item) for item, (due, sequence) in self._due.items()]
+        self._heap = list(self._due.values())
         heapq.heapify(self._heap)
