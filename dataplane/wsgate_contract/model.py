@@ -52,8 +52,10 @@ def plain(value: Thing) -> Thing:
         return cast(Thing, tuple(map(plain, value)))
     if not isinstance(value, Value):
         return value
-    names, kind = _attributes(type(value))
-    return cast(Thing, kind((name, plain(getattr(value, name))) for name in names))
+    properties, kind = _attributes(type(value))
+    # A model's fields stand in its __dict__.
+    attributes = [*vars(value).items(), *((name, getattr(value, name)) for name in properties)]
+    return cast(Thing, kind((name, plain(attribute)) for name, attribute in attributes))
 
 
 class _Plain:
@@ -82,10 +84,9 @@ class _Plain:
 
 @cache
 def _attributes(kind: type[Value]) -> tuple[tuple[str, ...], type[_Plain]]:
-    """Fields and properties, and the class of what stands for such a Value."""
+    """Properties, and the class of what stands for such a Value."""
     own = [base for base in kind.__mro__ if issubclass(base, Value) and base is not Value]
-    properties = (
+    properties = tuple(
         name for base in own for name, found in vars(base).items() if isinstance(found, property | cached_property)
     )
-    names = (*kind.model_fields, *properties)
-    return names, type(kind.__name__, (_Plain,), {"__slots__": names})
+    return properties, type(kind.__name__, (_Plain,), {"__slots__": (*kind.model_fields, *properties)})

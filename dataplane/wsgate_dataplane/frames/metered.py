@@ -54,9 +54,9 @@ class Metering:
         """See Scanner.feed."""
         scanner = self._scanner
         if not self._rest and not scanner.head:
-            # The common case: nothing waits, and there is enough for all of it.
+            # The common case: nothing waits, and there is enough for all of it, also for a message begun before.
             size, allowance = len(data), self._allowance
-            if allowance.covers(size // self._least, size):
+            if allowance.covers(size // self._least + 1, size):
                 before = scanner.messages
                 out = scanner.feed(data)
                 allowance.spend(scanner.messages - before, len(out))

@@ -107,6 +107,16 @@ def test_a_bundle_that_goes_on_beyond_a_closing_limit_stops_within_its_frame() -
     assert scanner.messages <= 5
 
 
+def test_a_packet_whose_header_goes_on_in_a_read_of_one_byte_counts_too() -> None:
+    scanner = metered(ClosingPurse(messages=1))
+    bundle = frame(PUBLISH * 2)
+    second_header = len(bundle) - len(PUBLISH) + 1
+    assert scanner.feed(bundle[:second_header]) == bundle[:second_header]
+    assert scanner.feed(bundle[second_header : second_header + 1]) == b""
+    assert scanner.violation is not None
+    assert scanner.messages == 1
+
+
 def test_bytes_are_asked_for_at_the_beginning_of_a_frame() -> None:
     purse = ClosingPurse(size=1)
     scanner = metered(purse)
