@@ -16,8 +16,8 @@ figures in it from [performance.json](performance.json), which holds every sampl
 others: what should carry over is the ratios."""
 
 PEERS = """\
-* `wsgate` verifies an RS256 token a session, limits the size of messages and the rate of messages and bytes; no
-  limit is ever reached.
+* `wsgate` verifies an RS256 token a session, limits the size of messages and the rate of messages and bytes (no
+  limit is ever reached), and writes a log line for each session. The other proxies keep no log of access.
 * `wsgate-plain` verifies the token; it limits nothing but the size of messages, as it does by default.
 * `nginx`, `haproxy`: one worker, default buffers; they pass the handshake and then bytes, and look at no token.
 * `envoy`: one worker; `jwt_authn` verifies the same token by the same JWKS, its cache of verified tokens
