@@ -139,7 +139,7 @@ async def test_the_original_gateways_file_limits_to_10_a_second_and_30_at_once(t
     world = World(tmp_path, JWKS_URL="http://127.0.0.1:1/certs")
     world.write("routes.yaml", [{"prefix": "/echo", "upstream": await world.upstream()}])
     async with world.running():
-        route = next(iter(world.plane.catalogue.servings.values())).route
+        route = next(iter(world.plane.catalogue.servings.values())).source
         assert route.rate_limit is not None
         assert route.rate_limit.to_document() == {"messagesPerSecond": 10, "burst": 30, "onExceed": "Close"}
 

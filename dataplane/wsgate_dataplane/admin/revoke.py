@@ -12,6 +12,7 @@ from wsgate_contract.revocation_log import EVENT_PREFIX
 from wsgate_dataplane.admin.answers import FACTS, AdminProblem, Fault, answer
 from wsgate_dataplane.admin.body import read_body
 from wsgate_dataplane.admin.parts import AdminParts
+from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.telemetry.identity import visible
 
 log = logging.getLogger("wsgate")
@@ -58,8 +59,11 @@ class Revoke:
         mode = self._parts.log_identity
         facts = request[FACTS]
         facts |= {"sub": visible(record.subject, mode), "jti": visible(record.jti, mode), "iss": record.issuer}
+        # Once it is written another channel may bring it here before we come to act on it.
+        touched = self._parts.registry.touched(record)
         await self._append(record)
-        closed = self._parts.apply(record)
+        overtaken = sum(each.life.refusal is Reason.TOKEN_REVOKED for each in touched)
+        closed = overtaken + self._parts.apply(record)
         facts |= {"record": record.id, "closed": closed}
         return answer({"id": record.id, "closed": closed}, 202)
 

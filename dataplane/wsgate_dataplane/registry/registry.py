@@ -116,12 +116,15 @@ class Registry:
     def revoke(self, records: Iterable[RevocationRecord], now: float) -> int:
         """End every session that one of the records touches; returns how many. now in Unix seconds."""
         count = 0
-        for record, session in self._candidates([each for each in records if is_in_force(each, now)]):
-            if session.life.phase in LIVE and matches(record, session.identity):
-                self.end(session, Reason.TOKEN_REVOKED, record.id)
-                self._metrics.revocations.inc()
-                count += 1
+        for record, session in self._touched([each for each in records if is_in_force(each, now)]):
+            self.end(session, Reason.TOKEN_REVOKED, record.id)
+            self._metrics.revocations.inc()
+            count += 1
         return count
+
+    def touched(self, record: RevocationRecord) -> list[Session]:
+        """The live sessions that the record touches."""
+        return [session for _, session in self._touched([record])]
 
     def close_paced(self, sessions: Iterable[Session], reason: Reason, within_seconds: float) -> None:
         """End these sessions spread over a time; those that end before are left alone."""
@@ -179,6 +182,11 @@ class Registry:
         now = self._loop.time()
         lasted, closing = now - session.started_at, now - session.ended_at
         self._reports.add(Report(session, ended, closed, lasted, closing, time.time(), self.config_version))
+
+    def _touched(self, records: Iterable[RevocationRecord]) -> Iterator[tuple[RevocationRecord, Session]]:
+        for record, session in self._candidates(records):
+            if session.life.phase in LIVE and matches(record, session.identity):
+                yield record, session
 
     def _candidates(self, records: Iterable[RevocationRecord]) -> Iterator[tuple[RevocationRecord, Session]]:
         """Records with the sessions that they may touch."""

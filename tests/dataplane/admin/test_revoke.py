@@ -91,6 +91,21 @@ async def test_the_same_request_twice_is_harmless(tmp_path: Path) -> None:
 
 
 @on_both_loops
+async def test_a_session_that_another_channel_ends_while_the_record_is_written_counts(tmp_path: Path) -> None:
+    class Overtaken:
+        """What it takes comes back by the log before it answers."""
+
+        async def append(self, record: RevocationRecord) -> None:
+            desk.parts.registry.revoke([record], NOW)
+
+    async with a_desk(tmp_path, inbox=Overtaken()) as desk:
+        a_session(desk.parts.registry, "alice", jti="j-1")
+        bystander = a_session(desk.parts.registry, "bob", jti="j-2")
+        assert (await desk.revoke(sub="alice", jti="j-1")).body["closed"] == 1
+        assert bystander.life.phase is Phase.PENDING
+
+
+@on_both_loops
 async def test_the_answer_waits_for_the_inbox_and_so_does_the_closing(tmp_path: Path) -> None:
     inbox = Slow()
     async with a_desk(tmp_path, inbox=inbox) as desk, asyncio.TaskGroup() as tasks:
