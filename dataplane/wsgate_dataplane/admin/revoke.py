@@ -62,7 +62,7 @@ class Revoke:
         # Once it is written another channel may bring it here before we come to act on it.
         touched = self._parts.registry.touched(record)
         await self._append(record)
-        overtaken = sum(each.life.refusal is Reason.TOKEN_REVOKED for each in touched)
+        overtaken = sum(each.life.ended_by(Reason.TOKEN_REVOKED, record.id) for each in touched)
         closed = overtaken + self._parts.apply(record)
         facts |= {"record": record.id, "closed": closed}
         return answer({"id": record.id, "closed": closed}, 202)

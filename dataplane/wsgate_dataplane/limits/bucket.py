@@ -16,7 +16,7 @@ class Bucket:
     """
 
     __slots__ = (
-        "_filled_at", "_given_back", "_share", "_top", "burst", "drawn", "flowed", "rate", "reserved", "told",
+        "_given_back", "_share", "_top", "burst", "drawn", "filled_at", "flowed", "rate", "reserved", "told",
     )  # fmt: skip
 
     def __init__(self, rate: float, burst: float, now: float, share: float = 1.0) -> None:
@@ -27,7 +27,8 @@ class Bucket:
         self._share = share
         self._top = _top(burst, share)
         """What may be free at most."""
-        self._filled_at = now
+        self.filled_at = now
+        """Up to when tokens have flowed in: at that moment flowed - drawn is what is free."""
         self.told = 0.0
         """What of all that has passed the other pods know."""
         self.reserved = 0.0
@@ -50,10 +51,10 @@ class Bucket:
         return self.drawn - self.reserved - self._given_back
 
     def free(self, now: float) -> float:
-        """What nobody has drawn, at least flowed - drawn; negative: a debt."""
-        if now > self._filled_at:
-            self.flowed += (now - self._filled_at) * self.rate * self._share
-            self._filled_at = now
+        """What nobody has drawn; negative: a debt. To be asked before a draw: a full bucket takes no more."""
+        if now > self.filled_at:
+            self.flowed += (now - self.filled_at) * self.rate * self._share
+            self.filled_at = now
         free = self.flowed - self.drawn
         if free > self._top:
             free = self._top
@@ -102,10 +103,11 @@ class Bucket:
         free = share * min(level, self.burst) - (self.spent - self.told) - self.reserved
         if self._share == share == 1.0:
             # Nobody else draws: what is known here is exact, unless others have drawn meanwhile.
-            free += self.rate * max(0.0, self._filled_at - then)
+            self.free(then)
+            free += self.rate * max(0.0, self.filled_at - then)
             self.flowed = min(self.flowed, self.drawn + free)
         else:
-            self.flowed, self._filled_at = self.drawn + free, then
+            self.flowed, self.filled_at = self.drawn + free, then
         self._share, self._top = share, _top(self.burst, share)
 
 

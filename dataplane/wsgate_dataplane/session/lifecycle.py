@@ -73,6 +73,10 @@ class Lifecycle:
         """Why a session that was still pending must not be opened."""
         return self._reason
 
+    def ended_by(self, reason: Reason, detail: str) -> bool:
+        """Whether it ended for that reason, with that detail."""
+        return self._reason is reason and self._detail == detail
+
     def opened(self) -> None:
         """The relay has taken over."""
         self._become(OPEN)

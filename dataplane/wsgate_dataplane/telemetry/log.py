@@ -24,7 +24,7 @@ class Event:
     at: float
     """Unix time."""
     fields: dict[str, object]
-    """At least one, and none is named like a reserved key."""
+    """None of them is named like a reserved key."""
 
 
 class JSONFormatter(logging.Formatter):
@@ -78,8 +78,8 @@ def _line(at: float, level: str, message: str, fields: object, traceback: str | 
 
 
 def _line_of(event: Event, shared: str) -> str:
-    fields = _text_of(event.fields)
-    return f'{{"time":"{_rfc3339(event.at)}",{shared},{fields[1:]}'
+    fields = _text_of(event.fields)[1:] if event.fields else "}"
+    return f'{{"time":"{_rfc3339(event.at)}",{shared}{"," if event.fields else ""}{fields}'
 
 
 def _text_of(line: dict[str, object]) -> str:

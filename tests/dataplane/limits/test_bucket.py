@@ -88,6 +88,13 @@ def test_the_only_pod_that_draws_knows_the_level_better_than_redis() -> None:
     assert bucket.free(0) == pytest.approx(-5)
 
 
+def test_a_level_that_is_told_holds_for_its_moment_and_not_for_what_flowed_in_before() -> None:
+    bucket = Bucket(rate=10, burst=100, now=0)
+    bucket.set_level(share=1.0, level=0, then=10)
+    assert bucket.free(10) == 0
+    assert bucket.free(11) == pytest.approx(10)
+
+
 def test_who_goes_out_of_the_line_holds_up_nobody() -> None:
     bucket = Bucket(rate=10, burst=1, now=0)
     bucket.spend(1)

@@ -3,6 +3,8 @@
 from math import inf
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wsgate_dataplane.limits.bucket import Bucket
 from wsgate_dataplane.limits.meter import (
@@ -71,6 +73,34 @@ def test_what_is_not_limited_is_infinite() -> None:
     clock = Clock()
     assert SessionMeter(Budget(clock, messages=5), clock).left() == (5, inf)
     assert SessionMeter(Budget(clock, size=50), clock).left() == (inf, 50)
+
+
+@given(st.lists(st.tuples(st.floats(0, 30), st.integers(1, 12)), min_size=1, max_size=40))
+def test_in_no_stretch_of_time_passes_more_than_the_burst_and_what_flows_in(
+    reads: list[tuple[float, int]],
+) -> None:
+    clock = Clock()
+    meter, passed = SessionMeter(Budget(clock, messages=10, size=1000), clock), []
+    for pause, messages in reads:
+        clock.now += pause
+        if meter.covers(messages, 1):
+            meter.spend(messages, 1)
+            passed.append((clock.now, messages))
+    for first, (begin, _) in enumerate(passed):
+        total = 0
+        for end, messages in passed[first:]:
+            total += messages
+            assert total <= 10 + 10 * (end - begin) + 1e-6
+
+
+def test_a_pause_fills_the_budget_once() -> None:
+    clock = Clock()
+    meter = SessionMeter(Budget(clock, messages=10), clock)
+    clock.now += 100
+    assert meter.covers(9, 1)
+    meter.spend(9, 1)
+    assert not meter.covers(2, 1)
+    assert meter.covers(1, 1)
 
 
 def test_a_throttled_client_gets_its_rate_and_is_counted_once_a_pause() -> None:
