@@ -42,23 +42,23 @@ class Value(BaseModel):
         return document
 
 
-def plain(value: Thing) -> Thing:
+def bare(value: Thing) -> Thing:
     """A Value and all Values in it as objects of bare attributes, properties worked out; anything else as it is.
 
     For what every handshake reads: a pydantic model answers each read by way of its `__getattr__`, which takes ten
     times as long. It reads and compares like the Value that it stands for, and is frozen like it.
     """
     if isinstance(value, tuple):
-        return cast(Thing, tuple(map(plain, value)))
+        return cast(Thing, tuple(map(bare, value)))
     if not isinstance(value, Value):
         return value
     properties, kind = _attributes(type(value))
     # A model's fields stand in its __dict__.
     attributes = [*vars(value).items(), *((name, getattr(value, name)) for name in properties)]
-    return cast(Thing, kind((name, plain(attribute)) for name, attribute in attributes))
+    return cast(Thing, kind((name, bare(attribute)) for name, attribute in attributes))
 
 
-class _Plain:
+class _Bare:
     __slots__: tuple[str, ...] = ()
 
     def __init__(self, attributes: Iterable[tuple[str, object]]) -> None:
@@ -73,7 +73,7 @@ class _Plain:
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Value):
-            other = plain(other)
+            other = bare(other)
         if type(self) is not type(other):
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
@@ -83,10 +83,10 @@ class _Plain:
 
 
 @cache
-def _attributes(kind: type[Value]) -> tuple[tuple[str, ...], type[_Plain]]:
+def _attributes(kind: type[Value]) -> tuple[tuple[str, ...], type[_Bare]]:
     """Properties, and the class of what stands for such a Value."""
     own = [base for base in kind.__mro__ if issubclass(base, Value) and base is not Value]
     properties = tuple(
         name for base in own for name, found in vars(base).items() if isinstance(found, property | cached_property)
     )
-    return properties, type(kind.__name__, (_Plain,), {"__slots__": (*kind.model_fields, *properties)})
+    return properties, type(kind.__name__, (_Bare,), {"__slots__": (*kind.model_fields, *properties)})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from wsgate_contract.model import Value, plain
+from wsgate_contract.model import Value, bare
 
 
 class Point(Value):
@@ -55,30 +55,30 @@ class Figure(Value):
         return self.name.upper()
 
 
-def test_a_plain_value_reads_like_the_value() -> None:
+def test_a_bare_value_reads_like_the_value() -> None:
     figure = Figure()
-    bare = plain(figure)
-    assert (bare.name, bare.title, bare.far[0].far_away, bare.corners[1].tags) == ("a", "A", 1, ("b",))
-    assert not isinstance(bare, BaseModel)
-    assert not isinstance(bare.corners[0], BaseModel)
+    read = bare(figure)
+    assert (read.name, read.title, read.far[0].far_away, read.corners[1].tags) == ("a", "A", 1, ("b",))
+    assert not isinstance(read, BaseModel)
+    assert not isinstance(read.corners[0], BaseModel)
 
 
-def test_plain_values_are_compared_by_what_is_in_them() -> None:
-    assert plain(Figure()) == plain(Figure())
-    assert plain(Figure()) != plain(Figure(corners=()))
-    other: object = plain(Point())
-    assert other != plain(Figure())
+def test_bare_values_are_compared_by_what_is_in_them() -> None:
+    assert bare(Figure()) == bare(Figure())
+    assert bare(Figure()) != bare(Figure(corners=()))
+    other: object = bare(Point())
+    assert other != bare(Figure())
     assert (other == Point(), Point(far_away=1) == other, other == "Point") == (True, False, False)
-    assert repr(plain(Point())) == "Point(far_away=0, tags=())"
+    assert repr(bare(Point())) == "Point(far_away=0, tags=())"
 
 
-def test_a_plain_value_cannot_be_changed() -> None:
+def test_a_bare_value_cannot_be_changed() -> None:
     name = "far_away"
     with pytest.raises(AttributeError):
-        setattr(plain(Point()), name, 1)
+        setattr(bare(Point()), name, 1)
     with pytest.raises(AttributeError):
-        delattr(plain(Point()), name)
+        delattr(bare(Point()), name)
 
 
 def test_what_is_no_value_stays_as_it_is() -> None:
-    assert (plain("a"), plain((1, None))) == ("a", (1, None))
+    assert (bare("a"), bare((1, None))) == ("a", (1, None))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from wsgate_contract.client_certificate import file_name
-from wsgate_contract.model import plain
+from wsgate_contract.model import bare
 from wsgate_contract.route import Limits, Route, Timeouts
 from wsgate_dataplane.handshake.forward import passed_headers
 from wsgate_dataplane.identity.provider import ProviderConfig, from_contract
@@ -29,7 +29,7 @@ class Serving:
     source: Route
     """As it was read."""
     route: Route
-    """The same as plain attributes, which every handshake reads."""
+    """The same as bare attributes, which every handshake reads."""
     providers: tuple[ProviderConfig, ...]
     limits: RelayLimits
     rates: Rates | None
@@ -158,7 +158,7 @@ def make_serving(
         exact = (settings.ingress_host,)
     return Serving(
         source=route,
-        route=plain(route),
+        route=bare(route),
         providers=_providers(route, settings),
         limits=relay_limits(settings, timeouts, route.limits),
         rates=rates_of(route.rate_limit, settings.rate_limit_per_second, settings.rate_limit_burst),
