@@ -113,3 +113,16 @@ def test_arguments_that_do_not_fit_leave_the_bare_message() -> None:
 @given(st.text(), st.dictionaries(st.text(), st.text() | st.binary() | st.floats() | st.none()))
 def test_any_text_makes_one_parsable_line(message: str, fields: dict[str, object]) -> None:
     assert rendered(message, fields=fields)["message"] == message
+
+
+def test_events_make_a_line_each_with_its_own_time_and_fields() -> None:
+    record = logging.LogRecord(log.LOGGER_NAME, logging.INFO, "", 0, 'say "it"', (), None)
+    record.events = [log.Event(1.25, {"a": 1}), log.Event(2.5, {}), log.Event(3, {"b": "gr\u00fc\u00df"})]
+    text = log.JSONFormatter().format(record)
+    assert text.isascii()
+    same = {"level": "info", "message": 'say "it"'}
+    assert [json.loads(each) for each in text.split("\n")] == [
+        {"time": "1970-01-01T00:00:01.250Z", **same, "a": 1},
+        {"time": "1970-01-01T00:00:02.500Z", **same},
+        {"time": "1970-01-01T00:00:03.000Z", **same, "b": "gr\u00fc\u00df"},
+    ]
