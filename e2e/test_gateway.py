@@ -112,7 +112,8 @@ async def test_a_revocation_closes_on_both_pods_within_a_second_and_touches_nobo
     gateway.wait("tokenrevocation", tenant.namespace, "stolen", "Active")
     tenant.kubectl("delete", "tokenrevocation", "stolen", "-n", tenant.namespace)
     for plane in gateway.planes:
-        await eventually(partial(opens, plane, tenant.host, "/echo", stolen), "the token is good again")
+        # Both channels must let it go, and the ConfigMap is written some 10 s apart.
+        await eventually(partial(opens, plane, tenant.host, "/echo", stolen), "the token is good again", 20)
 
 
 @asynchronous
