@@ -190,18 +190,10 @@ class Scanner:
             data = self.head + data
             self.head = b""
         size = len(data)
-        position, steps, kinds = self._remaining, self._steps, self._kinds_now
-        if size > RUN_BYTES_MIN and not position:
-            # The same as below for whole frames only, without numbers that have to be made.
-            step = steps[data[1]]
-            if step and not size % step and not kinds[data[0]]:
-                count = size // step
-                if data[::step].count(data[0]) == count == data[1::step].count(data[1]):
-                    self.messages += count
-                    return data
+        position = self._remaining
         last = size - self._overhead
         # The common case, a short unfragmented message, costs four look-ups and two additions.
-        messages = 0
+        steps, kinds, messages = self._steps, self._kinds_now, 0
         if last - position > RUN_BYTES_MIN:
             # All of one kind and size, as of a sensor, are followed by one look.
             first, second = data[position], data[position + 1]

@@ -35,7 +35,7 @@ class _Worker:
             done, function = self.jobs.get()
             try:
                 result, error = function(), None
-            except BaseException as raised:  # noqa: BLE001  # raised where it is awaited
+            except BaseException as raised:  # noqa: BLE001  # raised where it is awaited; else that waits for ever
                 result, error = None, raised
             # Before the result is told, so that who goes on to the next job finds this thread.
             _idle.append(self)

@@ -29,11 +29,7 @@ class Pool:
 
     def choose(self, random: float, now: float, without: Container[Target] = ()) -> Upstream | None:
         """random in [0, 1) falls on one of the weights; None: none of the others may be dialled."""
-        usable = self._usable
-        if len(usable) == 1:
-            (only,) = usable
-            return only if only.circuit.allows(now) and only.target not in without else None
-        allowed = [each for each in usable if each.circuit.allows(now) and each.target not in without]
+        allowed = [each for each in self._usable if each.circuit.allows(now) and each.target not in without]
         mark = random * sum(each.weight for each in allowed)
         for each in allowed[:-1]:
             mark -= each.weight
