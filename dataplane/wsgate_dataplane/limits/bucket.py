@@ -6,6 +6,8 @@ rate and burst it has. Times are seconds of a monotonic clock, amounts are messa
 
 ROUNDING = 1e-6
 """Tokens; amounts are sums of fractions."""
+UNSEEN_SECONDS = 0.001
+"""What flows in within so much time may be drawn between two looks at the clock, which moves in such steps."""
 
 
 class Bucket:
@@ -16,7 +18,8 @@ class Bucket:
     """
 
     __slots__ = (
-        "_given_back", "_share", "_top", "burst", "drawn", "filled_at", "flowed", "rate", "reserved", "told",
+        "_filled_at", "_given_back", "_inflow", "_seen", "_share", "_top", "burst", "drawn", "flowed", "rate",
+        "reserved", "told", "unseen_end",
     )  # fmt: skip
 
     def __init__(self, rate: float, burst: float, now: float, share: float = 1.0) -> None:
@@ -24,19 +27,19 @@ class Bucket:
         """Of the whole budget, a second."""
         self.burst = burst
         """Of the whole budget."""
-        self._share = share
-        self._top = _top(burst, share)
-        """What may be free at most."""
-        self.filled_at = now
-        """Up to when tokens have flowed in: at that moment flowed - drawn is what is free."""
+        self._filled_at = now
+        """Up to when tokens have flowed in."""
         self.told = 0.0
         """What of all that has passed the other pods know."""
         self.reserved = 0.0
         """What is drawn and has not passed."""
         self._given_back = 0.0
         """What was drawn and never passed."""
-        self.drawn = 0.0
+        self.drawn = self._seen = 0.0
         """All that was drawn ever; it only grows, so that a place in the line stays one."""
+        self.unseen_end = 0.0
+        """What drawn may come to before somebody looks at the clock again."""
+        self._set_share(share)
         self.flowed = self._top
         """All that has flowed in, and what was given back."""
 
@@ -51,24 +54,27 @@ class Bucket:
         return self.drawn - self.reserved - self._given_back
 
     def free(self, now: float) -> float:
-        """What nobody has drawn; negative: a debt. To be asked before a draw: a full bucket takes no more."""
-        if now > self.filled_at:
-            self.flowed += (now - self.filled_at) * self.rate * self._share
-            self.filled_at = now
-        free = self.flowed - self.drawn
-        if free > self._top:
-            free = self._top
-            self.flowed = self.drawn + free
-        return free
+        """What nobody has drawn; negative: a debt."""
+        flowed = self.flowed + (now - self._filled_at) * self._inflow
+        # As if all that was drawn unseen had been drawn now: a full bucket takes no more.
+        most = self._seen + self._top
+        if flowed > most:
+            flowed = most
+        drawn = self.drawn
+        unseen_end = drawn + self._inflow * UNSEEN_SECONDS
+        self.unseen_end = unseen_end if unseen_end < flowed else flowed
+        self.flowed, self._filled_at, self._seen = flowed, now, drawn
+        return flowed - drawn
 
     def spend(self, amount: float) -> None:
-        """So much passes."""
+        """So much passes, of what was free in this moment."""
         self.drawn += amount
+        self._seen += amount
 
     def reserve(self, amount: float) -> float:
         """Draw it for later; answers the place in the line."""
         self.reserved += amount
-        self.drawn += amount
+        self.spend(amount)
         return self.drawn
 
     def spend_reserved(self, amount: float) -> None:
@@ -85,17 +91,17 @@ class Bucket:
         """How long until a reservation is ripe; 0: it is."""
         self.free(now)
         missing = place - self.flowed
-        return missing / (self.rate * self._share) if missing > ROUNDING else 0.0
+        return missing / self._inflow if missing > ROUNDING else 0.0
 
     def seconds_to_full(self, now: float) -> float:
         """How long until it is as it was at the beginning."""
         missing = self._top - self.free(now)
-        return missing / (self.rate * self._share) if missing > 0.0 else 0.0
+        return missing / self._inflow if missing > 0.0 else 0.0
 
     def set_share(self, share: float, now: float) -> None:
         """Have another part of the budget from now on; tokens that this is too small for are lost."""
         self.free(now)
-        self._share, self._top = share, _top(self.burst, share)
+        self._set_share(share)
         self.free(now)
 
     def set_level(self, share: float, level: float, then: float) -> None:
@@ -103,14 +109,16 @@ class Bucket:
         free = share * min(level, self.burst) - (self.spent - self.told) - self.reserved
         if self._share == share == 1.0:
             # Nobody else draws: what is known here is exact, unless others have drawn meanwhile.
-            self.free(then)
-            free += self.rate * max(0.0, self.filled_at - then)
-            self.flowed = min(self.flowed, self.drawn + free)
+            now = max(then, self._filled_at)
+            free = min(free + self.rate * (now - then), self.free(now))
         else:
-            self.flowed, self.filled_at = self.drawn + free, then
-        self._share, self._top = share, _top(self.burst, share)
+            self._filled_at = then
+        self.flowed, self._seen = self.drawn + free, self.drawn
+        self._set_share(share)
 
-
-def _top(burst: float, share: float) -> float:
-    # Less than one message would let none pass.
-    return max(1.0, burst * share)
+    def _set_share(self, share: float) -> None:
+        self._share = share
+        self._inflow = self.rate * share
+        # Less than one message would let none pass.
+        self._top = max(1.0, self.burst * share)
+        self.unseen_end = 0.0

@@ -116,17 +116,12 @@ class SessionMeter:
     def covers(self, messages: int, size: int) -> bool:
         """Whether that much may pass now; each read asks for it."""
         if self._claims is None:
-            # By hand where the loop's time has not moved since somebody looked: two calls less.
-            now, first, second = self._clock(), self._pool.messages, self._pool.bytes
-            if first is not None:
-                free = first.flowed - first.drawn if first.filled_at == now else first.free(now)
-                if free < messages:
-                    return False
-            if second is not None:
-                free = second.flowed - second.drawn if second.filled_at == now else second.free(now)
-                if free < size:
-                    return False
-            return True
+            # Mostly nobody has to look at the clock.
+            first, second = self._pool.messages, self._pool.bytes
+            if (first is None or first.drawn + messages <= first.unseen_end) and (
+                second is None or second.drawn + size <= second.unseen_end
+            ):
+                return True
         messages_left, size_left = self.left()
         return messages_left >= messages and size_left >= size
 
@@ -146,11 +141,20 @@ class SessionMeter:
         pool = self._pool
         if self._claims is None:
             # By hand: two calls less.
-            first, second = pool.messages, pool.bytes
-            if first is not None:
-                first.drawn += messages
-            if second is not None:
-                second.drawn += size
+            bucket = pool.messages
+            if bucket is not None:
+                drawn = bucket.drawn + messages
+                if drawn <= bucket.unseen_end:
+                    bucket.drawn = drawn
+                else:
+                    bucket.spend(messages)
+            bucket = pool.bytes
+            if bucket is not None:
+                drawn = bucket.drawn + size
+                if drawn <= bucket.unseen_end:
+                    bucket.drawn = drawn
+                else:
+                    bucket.spend(size)
         else:
             for claim, amount in zip(self._claims, (messages, size), strict=True):
                 if claim is not None:

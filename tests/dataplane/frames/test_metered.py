@@ -155,3 +155,12 @@ def test_a_broken_frame_behind_the_allowance_is_still_a_broken_frame() -> None:
     assert scanner.feed(b"\x83\x80mask") == b""
     assert scanner.violation is not None
     assert scanner.violation.rule is Rule.FRAME
+
+
+def test_of_a_read_like_the_last_one_no_more_passes_than_is_left() -> None:
+    read, purse = frame(Opcode.BINARY, bytes(20)) * 20, Purse()
+    scanner = metered(purse)
+    assert scanner.feed(read) == read
+    purse.messages = 5
+    assert scanner.feed(read) == read[: len(read) // 4]
+    assert scanner.is_held

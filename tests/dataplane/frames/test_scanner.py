@@ -218,3 +218,44 @@ def test_frames_that_are_all_alike_are_followed_as_each_for_itself(
     assert together.feed(stream) == run(alone, [stream[at : at + 1] for at in range(len(stream))])
     for each in ("messages", "is_stopped", "violation", "close_code", "is_at_boundary"):
         assert getattr(together, each) == getattr(alone, each), each
+
+
+ALIKE = frame(Opcode.BINARY, bytes(20))
+
+
+@st.composite
+def reads_of_one_size(draw: st.DrawFn) -> bytes:
+    """Twenty frames that are all alike, or one of them another, or cut otherwise, or one byte of it all."""
+    read = [ALIKE] * 20
+    how = draw(st.sampled_from(["alike", "alike", "frame", "turned", "byte"]))
+    at = draw(st.integers(0, 19))
+    if how == "frame":
+        opcode = draw(st.sampled_from([Opcode.TEXT, Opcode.CONT, Opcode.PING, Opcode.CLOSE]))
+        read[at] = frame(opcode, b"\x03\xe8" + bytes(18), fin=draw(st.booleans()))
+    joined = b"".join(read)
+    if how == "turned":
+        return joined[at + 1 :] + joined[: at + 1]
+    if how == "byte":
+        place = draw(st.integers(0, len(joined) - 1))
+        return joined[:place] + draw(st.binary(min_size=1, max_size=1)) + joined[place + 1 :]
+    return joined
+
+
+@given(st.lists(st.one_of(reads_of_one_size(), st.sampled_from(["limits", "stop", "finish"])), max_size=8))
+@example([ALIKE * 20] * 2 + ["stop", ALIKE * 20])
+@example([ALIKE * 20] * 2 + ["limits", ALIKE * 20])
+@example([ALIKE * 20] * 2 + ["finish", ALIKE * 20])
+def test_reads_that_are_all_alike_are_followed_as_each_for_itself(steps: list[bytes | str]) -> None:
+    together, alone = make(), make()
+    for step in steps:
+        for scanner in (together, alone):
+            if step == "limits":
+                scanner.set_limits(19, 1000, 10**9)
+            elif step == "stop":
+                scanner.stop(Rule.RATE, "by a test")
+            elif step == "finish":
+                scanner.finish_frame(b"")
+        if isinstance(step, bytes):
+            assert together.feed(step) == run(alone, [step[at : at + 1] for at in range(len(step))])
+    for each in ("messages", "is_stopped", "violation", "close_code", "is_at_boundary"):
+        assert getattr(together, each) == getattr(alone, each), each

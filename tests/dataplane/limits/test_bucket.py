@@ -16,6 +16,13 @@ def test_a_burst_may_come_at_once_and_then_the_rate() -> None:
     assert bucket.free(1000) == 30
 
 
+def test_a_pause_fills_it_whatever_was_drawn_before() -> None:
+    bucket = Bucket(rate=10, burst=30, now=100)
+    bucket.free(100)
+    bucket.spend(29)
+    assert bucket.free(1000) == 30
+
+
 @given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 50)), max_size=50))
 def test_what_passes_never_exceeds_the_burst_and_what_flows_in(draws: list[tuple[float, float]]) -> None:
     bucket, now, spent = Bucket(10, 30, 0), 0.0, 0.0
