@@ -6,7 +6,7 @@ what Hypothesis finds.
 
 import sys
 
-from wsgate_dataplane.frames.scanner import Rule
+from wsgate_dataplane.frames.scanner import FrameLimits, Rule
 from wsgate_dataplane.protocols.mqtt.connect import MQTTError, read_connect, with_identity, write_connect
 from wsgate_dataplane.protocols.mqtt.scanner import MQTTScanner
 
@@ -41,17 +41,8 @@ def read_one(stream: bytes) -> None:
 
 def scan(stream: bytes, piece: int, level: int, *, masked: bool) -> None:
     """Pieces of the stream against all of it at once."""
-    whole, scanner = (
-        MQTTScanner(
-            masked=masked,
-            level=level,
-            max_message_bytes=1000,
-            max_fragments=4,
-            max_control_frames_per_second=8,
-            clock=lambda: 0.0,
-        )
-        for _ in range(2)
-    )
+    limits = FrameLimits(max_message_bytes=1000, max_fragments=4, max_control_frames_per_second=8)
+    whole, scanner = (MQTTScanner(limits, lambda: 0.0, masked=masked, level=level) for _ in range(2))
     at_once = whole.feed(stream)
     forwarded = b""
     for start in range(0, len(stream), piece):

@@ -6,7 +6,7 @@ what Hypothesis finds.
 
 import sys
 
-from wsgate_dataplane.frames.scanner import Rule, Scanner
+from wsgate_dataplane.frames.scanner import FrameLimits, Rule, Scanner
 
 
 def one_input(data: bytes) -> None:
@@ -14,14 +14,8 @@ def one_input(data: bytes) -> None:
     if len(data) < 2:
         return
     mode, piece, stream = data[0], data[1] % 64 + 1, data[2:]
-    scanner = Scanner(
-        masked=bool(mode & 1),
-        extensions=bool(mode & 2),
-        max_message_bytes=1000,
-        max_fragments=4,
-        max_control_frames_per_second=8,
-        clock=lambda: 0.0,
-    )
+    limits = FrameLimits(max_message_bytes=1000, max_fragments=4, max_control_frames_per_second=8)
+    scanner = Scanner(limits, lambda: 0.0, masked=bool(mode & 1), extensions=bool(mode & 2))
     forwarded = b""
     for start in range(0, len(stream), piece):
         forwarded += scanner.feed(stream[start : start + piece])

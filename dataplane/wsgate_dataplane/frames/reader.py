@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from wsgate_dataplane.frames.build import masked
-from wsgate_dataplane.frames.scanner import Scanner, Violation
+from wsgate_dataplane.frames.scanner import FrameLimits, Scanner, Violation
 
 _HEADER_BYTES = {126: 8, 127: 14}
 """Of a masked frame by its second byte's length; 6 for all others."""
@@ -29,26 +29,12 @@ class FrameError(Exception):
 class FrameReader:
     """Bytes in, whole frames out, one at a time: what follows a frame stays as it came.
 
-    clock gives monotonic seconds; the limits are those of frames.scanner.
+    clock gives monotonic seconds.
     """
 
-    def __init__(
-        self,
-        *,
-        max_message_bytes: int,
-        max_fragments: int,
-        max_control_frames_per_second: int,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, limits: FrameLimits, clock: Callable[[], float]) -> None:
         # The relay's own scanner judges, so that a frame is right or wrong here as it is there.
-        self._scanner = Scanner(
-            masked=True,
-            extensions=False,
-            max_message_bytes=max_message_bytes,
-            max_fragments=max_fragments,
-            max_control_frames_per_second=max_control_frames_per_second,
-            clock=clock,
-        )
+        self._scanner = Scanner(limits, clock, masked=True, extensions=False)
         self._bytes = bytearray()
         self._start = self._judged = 0
         """Where the next frame begins, and up to where the scanner has seen."""

@@ -35,6 +35,16 @@ FRAME = Rule.FRAME
 
 
 @dataclass(frozen=True)
+class FrameLimits:
+    """What one peer may send; sizes in payload bytes."""
+
+    max_message_bytes: int = 1048576
+    max_fragments: int = 1000
+    """Of one message: each costs time, and an empty one counts in no other limit."""
+    max_control_frames_per_second: int = 200
+
+
+@dataclass(frozen=True)
 class Violation:
     """The rule that a header broke, and how, in words for the log."""
 
@@ -85,10 +95,13 @@ _IN_FRAGMENTS = bytes([_OTHER]) * 256
 
 @functools.cache
 def _steps(mask_bit: int, max_message_bytes: int) -> bytes:
-    """What each second byte says of a short frame: its whole size, or 0 where it must be looked at."""
+    """What each second byte says of a short frame: its whole size, or 0 where it must be looked at.
+
+    max_message_bytes: up to 125.
+    """
     overhead = 6 if mask_bit else 2
     steps = bytearray(256)
-    for length in range(min(125, max_message_bytes) + 1):
+    for length in range(max_message_bytes + 1):
         steps[mask_bit | length] = overhead + length
     return bytes(steps)
 
@@ -119,10 +132,8 @@ class Scanner:
         "_gate",
         "_kinds",
         "_kinds_now",
+        "_limits",
         "_mask_bit",
-        "_max_control",
-        "_max_fragments",
-        "_max_message",
         "_message_bytes",
         "_overhead",
         "_remaining",
@@ -137,16 +148,7 @@ class Scanner:
         "violation",
     )
 
-    def __init__(
-        self,
-        *,
-        masked: bool,
-        extensions: bool,
-        max_message_bytes: int,
-        max_fragments: int,
-        max_control_frames_per_second: int,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, limits: FrameLimits, clock: Callable[[], float], *, masked: bool, extensions: bool) -> None:
         self._mask_bit = 0x80 if masked else 0
         self._overhead = 6 if masked else 2
         self._kinds = self._kinds_now = _KINDS[extensions]
@@ -171,15 +173,14 @@ class Scanner:
         self.violation: Violation | None = None
         self.close_code: int | None = None
         """Code of the Close frame that passed; NO_STATUS where it had none."""
-        self.set_limits(max_message_bytes, max_fragments, max_control_frames_per_second)
+        self._limits = limits
+        self._steps = _steps(self._mask_bit, min(125, limits.max_message_bytes))
 
-    def set_limits(self, max_message_bytes: int, max_fragments: int, max_control_frames_per_second: int) -> None:
+    def set_limits(self, limits: FrameLimits) -> None:
         """Replace the limits from the next header on."""
         self._run_size = NO_RUN
-        self._max_message = max_message_bytes
-        self._steps = _steps(self._mask_bit, min(125, max_message_bytes))
-        self._max_fragments = max_fragments
-        self._max_control = max_control_frames_per_second
+        self._limits = limits
+        self._steps = _steps(self._mask_bit, min(125, limits.max_message_bytes))
 
     @property
     def is_at_boundary(self) -> bool:
@@ -293,13 +294,13 @@ class Scanner:
             if length >> 63 or length < (126 if extended == 2 else 65536):
                 return self._stop(position, Rule.FRAME, f"length {length} in {extended} bytes")
         self._message_bytes += length
-        if self._message_bytes > self._max_message:
-            return self._stop(
-                position, Rule.MESSAGE_BYTES, f"{self._message_bytes} bytes, allowed are {self._max_message}"
-            )
+        limits = self._limits
+        if self._message_bytes > limits.max_message_bytes:
+            detail = f"{self._message_bytes} bytes, allowed are {limits.max_message_bytes}"
+            return self._stop(position, Rule.MESSAGE_BYTES, detail)
         self._fragments += 1
-        if self._fragments > self._max_fragments:
-            return self._stop(position, Rule.FRAGMENTS, f"more than {self._max_fragments} fragments")
+        if self._fragments > limits.max_fragments:
+            return self._stop(position, Rule.FRAGMENTS, f"more than {limits.max_fragments} fragments")
         if first & 0x80:
             self.messages += 1
             self._fragments = self._message_bytes = 0
@@ -326,8 +327,9 @@ class Scanner:
         if now - self._control_since >= 1:
             self._control_since, self._control_count = now, 0
         self._control_count += 1
-        if self._control_count > self._max_control:
-            return self._stop(position, Rule.CONTROL_FRAMES, f"more than {self._max_control} a second")
+        most = self._limits.max_control_frames_per_second
+        if self._control_count > most:
+            return self._stop(position, Rule.CONTROL_FRAMES, f"more than {most} a second")
         return end
 
     def _read_close_code(self, data: bytes, position: int, length: int) -> int:
@@ -344,10 +346,10 @@ class Scanner:
         opcode, rule = first & 0x0F, FRAME
         if length > 127:
             detail = "unmasked frame" if self._mask_bit else "masked frame"
-        elif self._kinds[first] == _INVALID and opcode == TEXT and first & 0x70 == 0:
-            rule, detail = Rule.TEXT_FRAME, "text frame, where only binary ones carry the protocol"
         elif self._kinds[first] == _INVALID:
             detail = f"first byte 0x{first:02x}: reserved bits or opcode, or a fragmented control frame"
+            if opcode == TEXT and first & 0x70 == 0:
+                rule, detail = Rule.TEXT_FRAME, "text frame, where only binary ones carry the protocol"
         elif opcode >= CLOSE and (length > 125 or (opcode == CLOSE and length == 1)):
             detail = f"control frame with a length of {length}"
         elif opcode == CONTINUATION and not self._fragments:

@@ -60,7 +60,8 @@ def echoed_subprotocol(protocol: Protocol, offer: WebSocketOffer) -> str | None:
     return own or next(iter(offered), None)
 
 
-def upstream_headers(
+def upstream_head(
+    path: str,
     route: Route,
     target: Target,
     request: Request,
@@ -70,51 +71,52 @@ def upstream_headers(
     identity: Headers = (),
     *,
     is_checked: bool,
-) -> Headers:
-    """An allowlist with what passed_headers says; the cookie of that name stays out (see Admitted.token_cookie).
+) -> bytes:
+    """The request for path (with its query), its blank line included. Names and values hold no line breaks.
 
+    Of the client's headers those of passed_headers; the cookie of that name stays out (see Admitted.token_cookie).
     sent: see upstream_offer; identity: what the token says, see identity_headers; is_checked: an Authorization
     header is what the gateway has checked, or the route asks for nothing.
     """
     host = request.one("host") or ""
-    headers: list[tuple[str, str]] = [
-        ("Host", host if route.host_header == "Original" else target.host_header),
-        ("Upgrade", "websocket"),
-        ("Connection", "Upgrade"),
-        ("Sec-WebSocket-Version", "13"),
-        ("Sec-WebSocket-Key", sent.key),
-        ("X-Request-Id", request.request_id),
-        ("X-Forwarded-For", request.address),
-        ("X-Forwarded-Host", host),
-        ("X-Forwarded-Proto", "https" if request.is_secure else "http"),
-        ("Via", ", ".join((*request.all("via"), f"1.1 {VIA_NAME}"))),
+    lines = [
+        f"GET {path} HTTP/1.1\r\n"
+        f"Host: {host if route.host_header == 'Original' else target.host_header}\r\n"
+        "Upgrade: websocket\r\n"
+        "Connection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Key: {sent.key}\r\n"
+        f"X-Request-Id: {request.request_id}\r\n"
+        f"X-Forwarded-For: {request.address}\r\n"
+        f"X-Forwarded-Host: {host}\r\n"
+        f"X-Forwarded-Proto: {'https' if request.is_secure else 'http'}\r\n"
+        f"Via: {''.join([f'{hop}, ' for hop in request.all('via')])}1.1 {VIA_NAME}\r\n"
     ]
     if sent.subprotocols:
-        headers.append(("Sec-WebSocket-Protocol", ", ".join(sent.subprotocols)))
+        lines.append(f"Sec-WebSocket-Protocol: {', '.join(sent.subprotocols)}\r\n")
     if sent.extensions:
-        headers.append(("Sec-WebSocket-Extensions", ", ".join(sent.extensions)))
-    headers += identity
+        lines.append(f"Sec-WebSocket-Extensions: {', '.join(sent.extensions)}\r\n")
+    lines += [f"{name}: {value}\r\n" for name, value in identity]
     authorization = is_checked and route.auth.forward.authorization == "Forward"
     for name, value in request.headers:
         lowered = name.lower()
+        if lowered not in passed:
+            continue
         if lowered == "cookie":
             rest = strip_cookie(value, cookie_name) if cookie_name else value
             if rest:
-                headers.append((name, rest))
-        elif lowered == "authorization":
-            if authorization:
-                headers.append((name, value))
-        elif lowered in passed:
-            headers.append((name, value))
-    return tuple(headers)
+                lines.append(f"{name}: {rest}\r\n")
+        elif authorization or lowered != "authorization":
+            lines.append(f"{name}: {value}\r\n")
+    return ("".join(lines) + "\r\n").encode("utf-8", "surrogateescape")
 
 
 def passed_headers(route: Route) -> frozenset[str]:
-    """Names, in lower case, of the client's headers that go upstream as they are."""
+    """Names, in lower case, of the client's headers that may go upstream: two have rules of their own."""
     forward = route.auth.forward
     asked = (header.lower() for header in forward.request_headers)
     identity = {forward.roles.header.lower(), *(each.header.lower() for each in forward.claim_to_headers)}
-    return frozenset({*PASSED, *filter(_may_pass, asked)} - identity)
+    return frozenset({*PASSED, *filter(_may_pass, asked)} - identity | {"authorization", "cookie"})
 
 
 def _may_pass(name: str) -> bool:

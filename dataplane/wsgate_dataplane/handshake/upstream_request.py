@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from wsgate_dataplane.admission.forwarding import identity_headers
 from wsgate_dataplane.handshake.admission import Admitted
-from wsgate_dataplane.handshake.forward import upstream_headers
+from wsgate_dataplane.handshake.forward import upstream_head
 from wsgate_dataplane.handshake.request import Request, WebSocketOffer
 from wsgate_dataplane.identity.sources import strip_query
 from wsgate_dataplane.outcomes.refusal import Refused
 from wsgate_dataplane.registry.session import Session
 from wsgate_dataplane.routing.target import upstream_target
 from wsgate_dataplane.telemetry.metrics import Metrics
-from wsgate_dataplane.upstreams.dial import Target, head_bytes
+from wsgate_dataplane.upstreams.dial import Target
 
 
 class UpstreamRequest:
@@ -40,7 +40,8 @@ class UpstreamRequest:
         request, admitted = self._request, self._admitted
         serving, claims, route = admitted.serving, admitted.claims, admitted.serving.route
         query = strip_query(request.query) if "Query" in route.auth.token_sources else request.query
-        headers = upstream_headers(
+        return upstream_head(
+            upstream_target(route, target.url, request.path, query),
             route,
             target,
             request,
@@ -50,7 +51,6 @@ class UpstreamRequest:
             () if claims is None else identity_headers(route.auth.forward, claims.payload, self._roles),
             is_checked=admitted.source == "Header",
         )
-        return head_bytes(upstream_target(route, target.url, request.path, query), headers)
 
     def retried(self) -> None:
         """See Dialler."""

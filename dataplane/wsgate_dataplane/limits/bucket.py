@@ -37,11 +37,11 @@ class Bucket:
         """What was drawn and never passed."""
         self.drawn = self._seen = 0.0
         """All that was drawn ever; it only grows, so that a place in the line stays one."""
-        self.unseen_end = 0.0
-        """What drawn may come to before somebody looks at the clock again."""
         self._set_share(share)
         self.flowed = self._top
         """All that has flowed in, and what was given back."""
+        self.unseen_end = min(self._inflow * UNSEEN_SECONDS, self._top)
+        """What drawn may come to before somebody looks at the clock again."""
 
     @property
     def share(self) -> float:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from wsgate_dataplane.frames.build import data_frame, pong_frame
 from wsgate_dataplane.frames.reader import Frame, FrameError, FrameReader
-from wsgate_dataplane.frames.scanner import BINARY, CLOSE, CONTINUATION, PING, TEXT, Rule, Violation
+from wsgate_dataplane.frames.scanner import BINARY, CLOSE, CONTINUATION, PING, TEXT, FrameLimits, Rule, Violation
 from wsgate_dataplane.protocols.detect import Expected
 from wsgate_dataplane.protocols.mqtt.connect import CONNECT, Connect, read_connect
 from wsgate_dataplane.protocols.mqtt.fields import read_variable
@@ -16,8 +16,6 @@ HEAD_BYTES = 16
 FRAGMENTS_MAX = 1000
 """Frames of the message, or up to the end of the CONNECT, which need not be one message: each costs time, and an
 empty one counts in no other limit."""
-CONTROL_FRAMES_MAX = 200
-"""While it is waited for, in one second."""
 
 
 class First(NamedTuple):
@@ -48,12 +46,7 @@ class FirstMessage:
     def __init__(self, expected: Expected, max_bytes: int, clock: Callable[[], float]) -> None:
         self._expected = expected
         self._max_bytes = max_bytes
-        self._frames = FrameReader(
-            max_message_bytes=max_bytes,
-            max_fragments=FRAGMENTS_MAX,
-            max_control_frames_per_second=CONTROL_FRAMES_MAX,
-            clock=clock,
-        )
+        self._frames = FrameReader(FrameLimits(max_bytes), clock)
         self._payload = bytearray()
         self._opcode: int | None = None
         self._fragments = 0

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Protocol
 
 from wsgate_dataplane.frames.metered import Allowance
+from wsgate_dataplane.frames.scanner import FrameLimits
 from wsgate_dataplane.protocols.mqtt.last_words import LastWords
 from wsgate_dataplane.relay.keepalive import SocketOptions, keepalive_options
 from wsgate_dataplane.values import value
@@ -38,12 +39,9 @@ class Limit(Enum):
 
 
 @dataclass(frozen=True)
-class RelayLimits:
-    """Limits of one session; shared by all sessions of a route. Times in seconds, sizes in wire bytes."""
+class RelayLimits(FrameLimits):
+    """Limits of one session; shared by all sessions of a route. Times in seconds."""
 
-    max_message_bytes: int = 1048576
-    max_fragments: int = 1000
-    max_control_frames_per_second: int = 200
     idle_seconds: float = 60
     ping_seconds: float = 30
     write_seconds: float = 10

@@ -12,7 +12,7 @@ other sends afterwards is dropped. ENDING: the peers end it themselves, the gate
 
 import os
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wsgate_dataplane.frames.build import as_last_fragment, close_frame, ping_frame
 from wsgate_dataplane.frames.scanner import Scanner
@@ -113,33 +113,32 @@ class Tunnel:
         if limits.socket_options != engine.accepted_options:
             keep_alive(transports[0], limits.socket_options)
         keep_alive(transports[1], limits.socket_options)
-        rules: dict[str, Any] = {
-            "max_message_bytes": limits.max_message_bytes,
-            "max_fragments": limits.max_fragments,
-            "max_control_frames_per_second": limits.max_control_frames_per_second,
-            "clock": engine.clock,
-        }
-        kind: type[Scanner] = Scanner
-        clients: type[Scanner] = Scanner
+        clock = engine.clock
+        up: Scanner
+        down: Scanner
         if mqtt_level is None:
-            rules["extensions"] = extensions
+            up = Scanner(limits, clock, masked=True, extensions=extensions)
+            down = Scanner(limits, clock, masked=False, extensions=extensions)
         else:
-            kind, rules["level"] = MQTTScanner, mqtt_level
-            clients = MQTTScanner if meter is None else MeteredMQTTScanner
-        self.client = End(self, CLIENT, transports[0], clients(masked=True, **rules), engine.clock, meter)
-        self.upstream = End(self, UPSTREAM, transports[1], kind(masked=False, **rules), engine.clock)
+            kind = MQTTScanner if meter is None else MeteredMQTTScanner
+            up = kind(limits, clock, masked=True, level=mqtt_level)
+            down = MQTTScanner(limits, clock, masked=False, level=mqtt_level)
+        self.client = End(self, CLIENT, transports[0], up, clock, meter)
+        self.upstream = End(self, UPSTREAM, transports[1], down, clock)
         self.client.other, self.upstream.other = self.upstream, self.client
 
     def start(self, first: tuple[bytes, bytes], early: tuple[bytes, bytes]) -> None:
         """What each side is told first, then what both sides sent before it was written."""
         self.client.transport.set_protocol(self.client)
         self.upstream.transport.set_protocol(self.upstream)
+        # Before the first write, which may be too much for the peer and have a deadline of its own.
+        due = self.client.last_seen + min(self.limits.ping_seconds, self.limits.idle_seconds)
+        self.engine.timer.set(self.id, due)
         # Before the first event: the listener may answer with a Close.
         for end, said in ((self.client, first[0]), (self.upstream, first[1])):
             if said:
                 end.transport.write(said)
         self.listener.relay_opened(self.id)
-        self.reschedule()
         for end, data in ((self.upstream, early[1]), (self.client, early[0])):
             if data:
                 end.data_received(data)
@@ -180,15 +179,17 @@ class Tunnel:
 
     def _finish(self) -> None:
         """Close each connection that has nothing more to say or to hear; GONE when both are lost."""
-        for end in (self.client, self.upstream):
-            is_heard_out = end.other.has_eof or end.other.is_lost
-            if end.has_eof and is_heard_out and not end.is_lost:
-                end.transport.close()
-        if self.client.is_lost and self.upstream.is_lost:
+        client, upstream = self.client, self.upstream
+        if client.is_lost and upstream.is_lost:
             if self.state is not GONE:
                 self._gone()
-            for end in (self.client, self.upstream):
-                end.let_go()
+            client.let_go()
+            upstream.let_go()
+            return
+        if client.has_eof and not client.is_lost and (upstream.has_eof or upstream.is_lost):
+            client.transport.close()
+        if upstream.has_eof and not upstream.is_lost and (client.has_eof or client.is_lost):
+            upstream.transport.close()
 
     def close(self, code: int, words: str, last_words: LastWords | None = None) -> None:
         """Close both sides on a frame boundary each; last_words, for the client, need a packet's end too."""
@@ -273,9 +274,7 @@ class Tunnel:
         for end in (self.client, self.upstream):
             if not end.is_lost:
                 keep_alive(end.transport, limits.socket_options)
-            end.scanner.set_limits(
-                limits.max_message_bytes, limits.max_fragments, limits.max_control_frames_per_second
-            )
+            end.scanner.set_limits(limits)
         self.reschedule()
 
     def reschedule(self) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -131,12 +131,6 @@ def _connect_to(
     loop: asyncio.AbstractEventLoop, target: Target, host: str, protocol: Callable[[], asyncio.BaseProtocol]
 ) -> Coroutine[Any, Any, tuple[asyncio.Transport, asyncio.BaseProtocol]]:
     return loop.create_connection(protocol, host, target.port, ssl=target.tls, server_hostname=target.server_name)
-
-
-def head_bytes(target: str, headers: Sequence[tuple[str, str]]) -> bytes:
-    """A GET request's head; names and values come from a parsed request and hold no line breaks."""
-    lines = [f"{name}: {value}\r\n" for name, value in headers]
-    return f"GET {target} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("utf-8", "surrogateescape")
 
 
 class _AnswerReader(asyncio.Protocol):

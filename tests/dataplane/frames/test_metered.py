@@ -10,7 +10,7 @@ from websockets.frames import Opcode
 
 from tests.dataplane.frames.test_scanner import MAX_MESSAGE, cut, frame, make, run, streams
 from wsgate_dataplane.frames.metered import PIECE_BYTES, Metering
-from wsgate_dataplane.frames.scanner import Rule, Scanner
+from wsgate_dataplane.frames.scanner import FrameLimits, Rule, Scanner
 
 TEXT, CONT, PING, CLOSE = Opcode.TEXT, Opcode.CONT, Opcode.PING, Opcode.CLOSE
 HI = frame(TEXT, b"hi")
@@ -51,11 +51,8 @@ class Metered:
 
 
 def metered(purse: Purse) -> Metered:
-    limits: dict[str, Any] = {"max_message_bytes": MAX_MESSAGE, "max_fragments": 1000}
-    scanner = Scanner(
-        masked=True, extensions=False, max_control_frames_per_second=10**9, clock=lambda: 0.0, **limits
-    )
-    return Metered(scanner, purse)
+    limits = FrameLimits(MAX_MESSAGE, max_control_frames_per_second=10**9)
+    return Metered(Scanner(limits, lambda: 0.0, masked=True, extensions=False), purse)
 
 
 @given(streams, st.lists(st.integers(0, 10**6), max_size=8), st.integers(1, 3), st.integers(1, 200))

@@ -7,12 +7,12 @@ from websockets.frames import Opcode
 
 from tests.support.sockets import frame
 from wsgate_dataplane.frames.reader import Frame, FrameError, FrameReader
-from wsgate_dataplane.frames.scanner import Rule
+from wsgate_dataplane.frames.scanner import FrameLimits, Rule
 
 
 def reader(max_message_bytes: int = 1 << 20) -> FrameReader:
     return FrameReader(
-        max_message_bytes=max_message_bytes, max_fragments=10, max_control_frames_per_second=5, clock=lambda: 0.0
+        FrameLimits(max_message_bytes, max_fragments=10, max_control_frames_per_second=5), lambda: 0.0
     )
 
 

@@ -1,7 +1,8 @@
 """The scanner against websockets' sans-IO parser, at any chunking."""
 
 import itertools
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 import pytest
 from hypothesis import example, given
@@ -10,20 +11,16 @@ from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import CTRL_OPCODES, Frame, Opcode
 from websockets.streams import StreamReader
 
-from wsgate_dataplane.frames.scanner import NO_STATUS, Rule, Scanner
+from wsgate_dataplane.frames.scanner import NO_STATUS, FrameLimits, Rule, Scanner
 
 MAX_MESSAGE = 100_000
 
 
-def make(*, masked: bool = True, extensions: bool = False, **limits: Any) -> Scanner:
-    values: dict[str, Any] = {
-        "max_message_bytes": MAX_MESSAGE,
-        "max_fragments": 1000,
-        "max_control_frames_per_second": 10**9,
-        "clock": lambda: 0.0,
-        **limits,
-    }
-    return Scanner(masked=masked, extensions=extensions, **values)
+def make(
+    *, masked: bool = True, extensions: bool = False, clock: Callable[[], float] = lambda: 0.0, **limits: int
+) -> Scanner:
+    given = FrameLimits(**{"max_message_bytes": MAX_MESSAGE, "max_control_frames_per_second": 10**9, **limits})
+    return Scanner(given, clock, masked=masked, extensions=extensions)
 
 
 def frame(opcode: Opcode, data: bytes = b"", *, fin: bool = True, mask: bool = True) -> bytes:
@@ -250,7 +247,7 @@ def test_reads_that_are_all_alike_are_followed_as_each_for_itself(steps: list[by
     for step in steps:
         for scanner in (together, alone):
             if step == "limits":
-                scanner.set_limits(19, 1000, 10**9)
+                scanner.set_limits(FrameLimits(19))
             elif step == "stop":
                 scanner.stop(Rule.RATE, "by a test")
             elif step == "finish":

@@ -13,7 +13,7 @@ from wsgate_dataplane.handshake.forward import (
     passed_headers,
     switching_protocols,
     switching_protocols_early,
-    upstream_headers,
+    upstream_head,
     upstream_offer,
 )
 from wsgate_dataplane.handshake.request import Request, WebSocketOffer
@@ -53,7 +53,10 @@ def sent(
     served = to or route()
     passed = passed_headers(served)
     narrowed = upstream_offer(served, "raw", offer)
-    return list(upstream_headers(served, TARGET, asked, narrowed, cookie_name, passed, is_checked=is_checked))
+    head = upstream_head("/ws?q=1", served, TARGET, asked, narrowed, cookie_name, passed, is_checked=is_checked)
+    line, *lines = head.decode("utf-8", "surrogateescape").removesuffix("\r\n\r\n").split("\r\n")
+    assert line == "GET /ws?q=1 HTTP/1.1"
+    return [(name, value) for name, _, value in (each.partition(": ") for each in lines)]
 
 
 def values(headers: Iterable[tuple[str, str]], name: str) -> list[str]:
@@ -176,6 +179,12 @@ def test_the_host_is_the_upstreams_or_the_clients() -> None:
 
 def test_the_clients_own_tls_is_told_upstream() -> None:
     assert values(sent(is_secure=True), "X-Forwarded-Proto") == ["https"]
+
+
+def test_what_is_not_utf8_arrives_as_it_came() -> None:
+    asked = request(("User-Agent", "\u00e4\udcff"))
+    head = upstream_head("/", route(), TARGET, asked, PLAIN, None, passed_headers(route()), is_checked=True)
+    assert head.endswith(b"\r\nVia: 1.1 wsgate\r\nUser-Agent: \xc3\xa4\xff\r\n\r\n")
 
 
 def test_the_offer_goes_upstream_in_order() -> None:

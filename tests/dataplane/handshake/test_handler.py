@@ -73,7 +73,7 @@ async def test_an_unforeseen_error_is_500_with_a_traceback_in_the_log_only(
         raise ZeroDivisionError("a defect")
 
     async with world.running():
-        monkeypatch.setattr("wsgate_dataplane.handshake.upstream_request.upstream_headers", fail)
+        monkeypatch.setattr("wsgate_dataplane.handshake.upstream_request.upstream_head", fail)
         refusal = await world.refusal(token=world.token())
         assert (refusal.status, refusal.reason) == (500, "unexpected")
         assert "defect" not in str(refusal.problem["title"])

@@ -8,7 +8,7 @@ from websockets.frames import Opcode
 from tests.support.mqtt import connect, publish
 from tests.support.sockets import frame
 from wsgate_dataplane.frames.reader import FrameError, FrameReader
-from wsgate_dataplane.frames.scanner import Rule
+from wsgate_dataplane.frames.scanner import FrameLimits, Rule
 from wsgate_dataplane.protocols.detect import Expected
 from wsgate_dataplane.protocols.first_message import FRAGMENTS_MAX, First, FirstMessage
 from wsgate_dataplane.protocols.mqtt.connect import write_connect
@@ -76,9 +76,7 @@ def test_a_connect_is_found_however_frames_and_bytes_are_cut(
     assert found.connect is not None
     assert write_connect(found.connect) == packets[: len(packets) - len(behind)]
     # What the relay is given, read as frames, holds the rest of the packets and ends a message where they did.
-    reader = FrameReader(
-        max_message_bytes=1 << 20, max_fragments=1000, max_control_frames_per_second=9, clock=lambda: 0
-    )
+    reader = FrameReader(FrameLimits(1 << 20, max_control_frames_per_second=9), lambda: 0)
     reader.feed(found.left_over(MASK) + first.rest + stream[sent:])
     left = list(iter(reader.next, None))
     assert b"".join(each.payload for each in left) == behind

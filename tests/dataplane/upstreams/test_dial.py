@@ -21,7 +21,7 @@ from tests.support.loops import eventually, on_both_loops
 from tests.support.sockets import HEAD
 from wsgate_dataplane.outcomes.table import Reason
 from wsgate_dataplane.upstreams.answer import ANSWER_BYTES_MAX, Answer
-from wsgate_dataplane.upstreams.dial import Target, head_bytes
+from wsgate_dataplane.upstreams.dial import Target
 
 
 @on_both_loops
@@ -231,8 +231,3 @@ def test_a_target_is_read_from_its_url(url: str, host: str, port: int, host_head
 def test_a_url_that_cannot_be_dialled_is_told_before_any_session_needs_it(url: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Target.from_url(url)
-
-
-def test_a_head_has_one_line_for_each_header_and_a_blank_one() -> None:
-    head = head_bytes("/ws?q=1", [("Host", "a.test"), ("X-Odd", "\u00e4\udcff")])
-    assert head == b"GET /ws?q=1 HTTP/1.1\r\nHost: a.test\r\nX-Odd: \xc3\xa4\xff\r\n\r\n"

@@ -11,10 +11,10 @@ from tests.support.loops import eventually
 from tests.support.sockets import open_fds
 from wsgate_dataplane.handshake.request import WebSocketOffer
 from wsgate_dataplane.outcomes.refusal import Refused
-from wsgate_dataplane.upstreams.dial import Target, Upgraded, dial, head_bytes
+from wsgate_dataplane.upstreams.dial import Target, Upgraded, dial
 
 OFFER = WebSocketOffer("key", "ICX+Yqv66kxgM0FcWaLWlFLwTAI=", (), ())
-ASKED = head_bytes("/ws", [("Host", "upstream.test")])
+ASKED = b"GET /ws HTTP/1.1\r\nHost: upstream.test\r\n\r\n"
 EARLY = b"\x82\x05early" + b"\x82\x00"
 SHORT = 0.2
 """Seconds, where a test has to wait for it."""

@@ -8,7 +8,7 @@ from websockets.frames import Frame, Opcode
 from tests.dataplane.frames.test_metered import Metered, Purse
 from tests.dataplane.frames.test_scanner import cut
 from tests.support.calls import calls_of
-from wsgate_dataplane.frames.scanner import Rule
+from wsgate_dataplane.frames.scanner import FrameLimits, Rule
 from wsgate_dataplane.protocols.mqtt.metered import BUNDLE_MESSAGES_MAX, MeteredMQTTScanner
 
 PUBLISH = b"\x30\x05\x00\x01a\x00x"
@@ -26,15 +26,8 @@ class ClosingPurse(Purse):
 
 
 def metered(purse: Purse) -> Metered:
-    scanner = MeteredMQTTScanner(
-        masked=True,
-        level=5,
-        max_message_bytes=100_000,
-        max_fragments=1000,
-        max_control_frames_per_second=1000,
-        clock=lambda: 0.0,
-    )
-    return Metered(scanner, purse)
+    limits = FrameLimits(max_message_bytes=100_000, max_control_frames_per_second=1000)
+    return Metered(MeteredMQTTScanner(limits, lambda: 0.0, masked=True, level=5), purse)
 
 
 def test_publishes_count_and_pings_and_acknowledgements_not() -> None:

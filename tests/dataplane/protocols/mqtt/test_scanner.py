@@ -1,6 +1,6 @@
 """The scanner of an MQTT session: frames as in any session, and the packets in them."""
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from websockets.frames import Opcode
 from tests.dataplane.frames import test_scanner as frames_test
 from tests.dataplane.frames.test_scanner import cut, frame, run
 from tests.dataplane.protocols.mqtt.samples import packet, streams
-from wsgate_dataplane.frames.scanner import Rule
+from wsgate_dataplane.frames.scanner import FrameLimits, Rule
 from wsgate_dataplane.protocols.mqtt.fields import MALFORMED, PACKET_TOO_LARGE, PROTOCOL_ERROR
 from wsgate_dataplane.protocols.mqtt.follower import PacketFollower
 from wsgate_dataplane.protocols.mqtt.scanner import BUNDLE_BYTES_MAX, MQTTScanner
@@ -23,15 +23,11 @@ PUBLISH, PINGREQ, DISCONNECT = packet(0x30, b"\0\1ahello"), packet(0xC0), packet
 WRONG = packet(0x10, b"\0\4MQTT")
 
 
-def make(*, masked: bool = True, level: int = 4, **limits: Any) -> MQTTScanner:
-    values: dict[str, Any] = {
-        "max_message_bytes": LIMIT,
-        "max_fragments": 1000,
-        "max_control_frames_per_second": 10**9,
-        "clock": lambda: 0.0,
-        **limits,
-    }
-    return MQTTScanner(masked=masked, level=level, **values)
+def make(
+    *, masked: bool = True, level: int = 4, clock: Callable[[], float] = lambda: 0.0, **limits: int
+) -> MQTTScanner:
+    given = FrameLimits(**{"max_message_bytes": LIMIT, "max_control_frames_per_second": 10**9, **limits})
+    return MQTTScanner(given, clock, masked=masked, level=level)
 
 
 def binary(data: bytes, *, fin: bool = True, mask: bool = True) -> bytes:
@@ -113,8 +109,8 @@ frames_of_packets = st.builds(
 def test_where_packets_are_right_it_judges_like_the_scanner_of_any_session(
     parts: list[bytes], places: list[int]
 ) -> None:
-    limits: dict[str, Any] = {"max_fragments": 3, "max_control_frames_per_second": 2}
-    scanner, plain = make(**limits), frames_test.make(max_message_bytes=BUNDLE_BYTES_MAX, **limits)
+    scanner = make(max_fragments=3, max_control_frames_per_second=2)
+    plain = frames_test.make(max_message_bytes=BUNDLE_BYTES_MAX, max_fragments=3, max_control_frames_per_second=2)
     pieces = cut(b"".join(parts), places)
     forwarded, forwarded_by_plain = run(scanner, pieces), run(plain, pieces)
     if scanner.violation is None or scanner.violation.rule not in OF_PACKETS:
@@ -225,7 +221,7 @@ def test_a_bundle_of_packets_may_exceed_the_limit_of_one() -> None:
 
 def test_new_limits_count_for_packets_and_frames() -> None:
     scanner = make()
-    scanner.set_limits(5, 1, 1)
+    scanner.set_limits(FrameLimits(5, 1, 1))
     small = binary(PINGREQ)
     assert scanner.feed(small) == small
     assert scanner.feed(binary(PUBLISH)) == b""
