@@ -18,25 +18,27 @@ class Index(Generic[Key, Item]):
 
     def add(self, key: Key, item: Item) -> None:
         """One more under the key."""
-        found = self._items.get(key)
-        if found is None:
-            self._items[key] = item
-        elif isinstance(found, set):
+        found = self._items.setdefault(key, item)
+        if found is item:
+            return
+        if isinstance(found, set):
             found.add(item)
         else:
             self._items[key] = {found, item}
 
     def discard(self, key: Key, item: Item) -> None:
         """Take the item out; unknown ones are fine."""
-        found = self._items.get(key)
-        if found is None:
+        found = self._items.pop(key, None)
+        if found is item or found is None:
             return
         if isinstance(found, set):
             found.discard(item)
             if not found:
-                del self._items[key]
+                return
         elif found == item:
-            del self._items[key]
+            return
+        # What is left goes back.
+        self._items[key] = found
 
     def get(self, key: Key) -> Iterable[Item]:
         """The items under the key."""
