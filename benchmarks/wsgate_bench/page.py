@@ -1,4 +1,4 @@
-"""The page docs/explanation/performance.md: every figure on it is the run's."""
+"""The page docs/explanation/performance.md: every figure on it is the run's, where it does not say otherwise."""
 
 import statistics
 from collections.abc import Iterable

@@ -70,6 +70,8 @@ class Gate:
 
 RUN_BYTES_MIN = 256
 """A longer read is looked at for frames that are all alike."""
+RUN_FRAMES_MAX = 64
+"""Of more the next read is not compared: an idle session would keep their headers."""
 NO_RUN = -1
 """No read has this size."""
 
@@ -196,7 +198,7 @@ class Scanner:
         """Return what of the stream may be forwarded now; often data itself."""
         size = len(data)
         if size == self._run_size:
-            # A sensor's reads are all alike, too: the same headers at the same places mean what they meant.
+            # Such reads may be all alike, too: the same headers at the same places mean what they meant.
             step, firsts, seconds = self._run
             if data[::step] == firsts and data[1::step] == seconds:
                 self.messages += len(firsts)
@@ -222,7 +224,7 @@ class Scanner:
                 firsts, seconds = data[position:end:step], data[position + 1 : end : step]
                 if firsts.count(first) == count == seconds.count(second):
                     messages = count
-                    if end - position == size:
+                    if end - position == size and count <= RUN_FRAMES_MAX:
                         self._run_size, self._run = size, (step, firsts, seconds)
                     position = end
         while position <= last:

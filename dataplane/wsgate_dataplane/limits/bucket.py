@@ -6,8 +6,6 @@ rate and burst it has. Times are seconds of a monotonic clock, amounts are messa
 
 ROUNDING = 1e-6
 """Tokens; amounts are sums of fractions."""
-UNSEEN_SECONDS = 0.001
-"""What flows in within so much time may be drawn between two looks at the clock, which moves in such steps."""
 
 
 class Bucket:
@@ -18,8 +16,8 @@ class Bucket:
     """
 
     __slots__ = (
-        "_filled_at", "_given_back", "_inflow", "_seen", "_share", "_top", "burst", "drawn", "flowed", "rate",
-        "reserved", "told", "unseen_end",
+        "_filled_at", "_given_back", "_inflow", "_share", "_top", "burst", "drawn", "flowed", "rate", "reserved",
+        "told",
     )  # fmt: skip
 
     def __init__(self, rate: float, burst: float, now: float, share: float = 1.0) -> None:
@@ -27,6 +25,11 @@ class Bucket:
         """Of the whole budget, a second."""
         self.burst = burst
         """Of the whole budget."""
+        self._share = share
+        self._inflow = rate * share
+        """Tokens a second."""
+        self._top = _top(burst, share)
+        """What may be free at most."""
         self._filled_at = now
         """Up to when tokens have flowed in."""
         self.told = 0.0
@@ -35,13 +38,10 @@ class Bucket:
         """What is drawn and has not passed."""
         self._given_back = 0.0
         """What was drawn and never passed."""
-        self.drawn = self._seen = 0.0
+        self.drawn = 0.0
         """All that was drawn ever; it only grows, so that a place in the line stays one."""
-        self._set_share(share)
         self.flowed = self._top
-        """All that has flowed in, and what was given back."""
-        self.unseen_end = min(self._inflow * UNSEEN_SECONDS, self._top)
-        """What drawn may come to before somebody looks at the clock again."""
+        """All that has flowed in, and what was given back: at least flowed - drawn is free."""
 
     @property
     def share(self) -> float:
@@ -55,26 +55,22 @@ class Bucket:
 
     def free(self, now: float) -> float:
         """What nobody has drawn; negative: a debt."""
-        flowed = self.flowed + (now - self._filled_at) * self._inflow
-        # As if all that was drawn unseen had been drawn now: a full bucket takes no more.
-        most = self._seen + self._top
-        if flowed > most:
-            flowed = most
+        self.draw(0.0, now)
+        return self.flowed - self.drawn
+
+    def draw(self, amount: float, now: float) -> None:
+        """So much passes."""
         drawn = self.drawn
-        unseen_end = drawn + self._inflow * UNSEEN_SECONDS
-        self.unseen_end = unseen_end if unseen_end < flowed else flowed
-        self.flowed, self._filled_at, self._seen = flowed, now, drawn
-        return flowed - drawn
+        flowed = self.flowed + (now - self._filled_at) * self._inflow
+        most = drawn + self._top
+        self.flowed = flowed if flowed < most else most
+        self._filled_at = now
+        self.drawn = drawn + amount
 
-    def spend(self, amount: float) -> None:
-        """So much passes, of what was free in this moment."""
-        self.drawn += amount
-        self._seen += amount
-
-    def reserve(self, amount: float) -> float:
+    def reserve(self, amount: float, now: float) -> float:
         """Draw it for later; answers the place in the line."""
+        self.draw(amount, now)
         self.reserved += amount
-        self.spend(amount)
         return self.drawn
 
     def spend_reserved(self, amount: float) -> None:
@@ -100,9 +96,9 @@ class Bucket:
 
     def set_share(self, share: float, now: float) -> None:
         """Have another part of the budget from now on; tokens that this is too small for are lost."""
-        self.free(now)
+        self.draw(0.0, now)
         self._set_share(share)
-        self.free(now)
+        self.draw(0.0, now)
 
     def set_level(self, share: float, level: float, then: float) -> None:
         """The budget held so many tokens, of which this bucket has its share, when it told of what it spent."""
@@ -110,15 +106,18 @@ class Bucket:
         if self._share == share == 1.0:
             # Nobody else draws: what is known here is exact, unless others have drawn meanwhile.
             now = max(then, self._filled_at)
-            free = min(free + self.rate * (now - then), self.free(now))
+            self.draw(0.0, now)
+            self.flowed = min(self.flowed, self.drawn + free + self.rate * (now - then))
         else:
-            self._filled_at = then
-        self.flowed, self._seen = self.drawn + free, self.drawn
+            self.flowed, self._filled_at = self.drawn + free, then
         self._set_share(share)
 
     def _set_share(self, share: float) -> None:
         self._share = share
         self._inflow = self.rate * share
-        # Less than one message would let none pass.
-        self._top = max(1.0, self.burst * share)
-        self.unseen_end = 0.0
+        self._top = _top(self.burst, share)
+
+
+def _top(burst: float, share: float) -> float:
+    # Less than one message would let none pass.
+    return max(1.0, burst * share)

@@ -67,7 +67,7 @@ class Claim:
             return free + self._reserved
         return free
 
-    def spend(self, amount: float) -> None:
+    def spend(self, amount: float, now: float) -> None:
         """So much passes."""
         if self._reserved:
             used = min(amount, self._reserved)
@@ -75,7 +75,7 @@ class Claim:
             self._reserved -= used
             amount -= used
         if amount:
-            self._bucket.spend(amount)
+            self._bucket.draw(amount, now)
 
     def wait(self, now: float) -> float:
         """Get into the line where too little is there; the seconds until it is this session's turn."""
@@ -86,7 +86,7 @@ class Claim:
             return 0.0
         self.settle()
         self._reserved = max(1.0, bucket.rate * TURN_SECONDS)
-        self._place = bucket.reserve(self._reserved)
+        self._place = bucket.reserve(self._reserved, now)
         return bucket.seconds_to(self._place, now)
 
     def settle(self) -> None:
@@ -116,10 +116,10 @@ class SessionMeter:
     def covers(self, messages: int, size: int) -> bool:
         """Whether that much may pass now; each read asks for it."""
         if self._claims is None:
-            # Mostly nobody has to look at the clock.
+            # What was free when somebody looked last is there still, and mostly enough: no look at the clock.
             first, second = self._pool.messages, self._pool.bytes
-            if (first is None or first.drawn + messages <= first.unseen_end) and (
-                second is None or second.drawn + size <= second.unseen_end
+            if (first is None or first.flowed - first.drawn >= messages) and (
+                second is None or second.flowed - second.drawn >= size
             ):
                 return True
         messages_left, size_left = self.left()
@@ -138,27 +138,17 @@ class SessionMeter:
 
     def spend(self, messages: int, size: int) -> None:
         """So much has passed; each read tells it."""
-        pool = self._pool
+        pool, now = self._pool, self._clock()
         if self._claims is None:
-            # By hand: two calls less.
-            bucket = pool.messages
-            if bucket is not None:
-                drawn = bucket.drawn + messages
-                if drawn <= bucket.unseen_end:
-                    bucket.drawn = drawn
-                else:
-                    bucket.spend(messages)
-            bucket = pool.bytes
-            if bucket is not None:
-                drawn = bucket.drawn + size
-                if drawn <= bucket.unseen_end:
-                    bucket.drawn = drawn
-                else:
-                    bucket.spend(size)
+            first, second = pool.messages, pool.bytes
+            if first is not None:
+                first.draw(messages, now)
+            if second is not None:
+                second.draw(size, now)
         else:
             for claim, amount in zip(self._claims, (messages, size), strict=True):
                 if claim is not None:
-                    claim.spend(amount)
+                    claim.spend(amount, now)
         if not pool.is_touched:
             pool.touch()
 

@@ -46,7 +46,7 @@ class FirstMessage:
     def __init__(self, expected: Expected, max_bytes: int, clock: Callable[[], float]) -> None:
         self._expected = expected
         self._max_bytes = max_bytes
-        self._frames = FrameReader(FrameLimits(max_bytes), clock)
+        self._frames = FrameReader(FrameLimits(max_bytes, FRAGMENTS_MAX), clock)
         self._payload = bytearray()
         self._opcode: int | None = None
         self._fragments = 0

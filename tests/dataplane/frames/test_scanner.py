@@ -1,6 +1,7 @@
 """The scanner against websockets' sans-IO parser, at any chunking."""
 
 import itertools
+import tracemalloc
 from collections.abc import Callable
 from typing import Protocol
 
@@ -256,3 +257,13 @@ def test_reads_that_are_all_alike_are_followed_as_each_for_itself(steps: list[by
             assert together.feed(step) == run(alone, [step[at : at + 1] for at in range(len(step))])
     for each in ("messages", "is_stopped", "violation", "close_code", "is_at_boundary"):
         assert getattr(together, each) == getattr(alone, each), each
+
+
+def test_little_is_kept_of_a_long_read() -> None:
+    scanner, read = make(masked=False), frame(Opcode.BINARY, mask=False) * 50_000
+    tracemalloc.start()
+    try:
+        scanner.feed(read)
+        assert tracemalloc.get_traced_memory()[0] < 2000
+    finally:
+        tracemalloc.stop()
