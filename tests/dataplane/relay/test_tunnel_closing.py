@@ -313,15 +313,28 @@ async def test_abort_during_open_is_the_end_though_both_sides_early_bytes_are_ho
         assert await is_aborted(Opened(client, upstream, relay.recorders[0], relay.engine))
 
 
+class Refusing(Recorder):
+    """Closes its session in the first event."""
+
+    def relay_opened(self, session: int) -> None:
+        super().relay_opened(session)
+        self.engine.close(session, 1008, "revoked")
+
+
+@on_both_loops
+async def test_a_close_in_the_first_event_is_waited_for_no_longer_than_any_other() -> None:
+    async with relaying() as relay:
+        relay.limit(close_seconds=0.2, idle_seconds=QUARTER_HOUR, ping_seconds=QUARTER_HOUR)
+        relay.new_recorder = Refusing
+        session = await relay.open()
+        # Neither peer answers.
+        assert not (await session.events.over()).is_clean
+        session.drop()
+
+
 @on_both_loops
 async def test_a_close_in_the_first_event_comes_behind_the_101(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-
-    class Refusing(Recorder):
-        def relay_opened(self, session: int) -> None:
-            super().relay_opened(session)
-            self.engine.close(session, 1008, "revoked")
-
     async with relaying() as relay:
         relay.new_recorder = Refusing
         session = await relay.open(client_says=[REQUEST + GOOD])
