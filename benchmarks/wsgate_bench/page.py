@@ -11,9 +11,9 @@ COMMAND = "python -m wsgate_bench.publish RESULTS.json"
 NOTICE = f"<!-- Made by `{COMMAND}`; run the benchmark again or change wsgate_bench/page.py, then run that. -->"
 
 INTRO = """\
-What does wsgate cost beside other proxies, and what does a client feel of it? One run on one machine, all
-figures in it from [performance.json](performance.json), which holds every sample. Your machine will have
-others: what should carry over is the ratios."""
+What does wsgate cost beside other proxies, and what does a client feel of it? One run on one machine; its
+figures are from [performance.json](performance.json), which holds every sample, but where it says that they
+were measured apart. Your machine will have others: what should carry over is the ratios."""
 
 PEERS = """\
 * `wsgate` verifies an RS256 token a session, limits the size of messages and the rate of messages and bytes (no
