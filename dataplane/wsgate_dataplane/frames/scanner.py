@@ -161,7 +161,7 @@ class Scanner:
         self._fragments = 0
         self._message_bytes = 0
         self._gate: Gate | None = None
-        self._run_size = NO_RUN
+        self._run_size: int
         """Of the last read, if it was nothing but frames that are all alike."""
         self._run = 1, b"", b""
         """How long each of them was, and both header bytes of each."""
@@ -175,8 +175,7 @@ class Scanner:
         self.violation: Violation | None = None
         self.close_code: int | None = None
         """Code of the Close frame that passed; NO_STATUS where it had none."""
-        self._limits = limits
-        self._steps = _steps(self._mask_bit, min(125, limits.max_message_bytes))
+        self.set_limits(limits)
 
     def set_limits(self, limits: FrameLimits) -> None:
         """Replace the limits from the next header on."""
@@ -196,6 +195,8 @@ class Scanner:
 
     def feed(self, data: bytes) -> bytes:
         """Return what of the stream may be forwarded now; often data itself."""
+        if self.is_stopped:
+            return b""
         size = len(data)
         if size == self._run_size:
             # Such reads may be all alike, too: the same headers at the same places mean what they meant.
@@ -204,8 +205,6 @@ class Scanner:
                 self.messages += len(firsts)
                 return data
         self._run_size = NO_RUN
-        if self.is_stopped:
-            return b""
         if self.head:
             data = self.head + data
             self.head = b""
@@ -267,7 +266,6 @@ class Scanner:
     def finish_frame(self, data: bytes) -> bytes:
         """Like feed, but no more than what is missing of the current frame; stops the scanner."""
         self.is_stopped = True
-        self._run_size = NO_RUN
         out = data[: self._remaining]
         self._remaining -= len(out)
         return out
@@ -365,6 +363,5 @@ class Scanner:
 
     def _stop(self, position: int, rule: Rule, detail: str) -> int:
         self.is_stopped = True
-        self._run_size = NO_RUN
         self.violation = Violation(rule, detail)
         return position

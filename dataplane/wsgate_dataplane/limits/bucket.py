@@ -25,11 +25,7 @@ class Bucket:
         """Of the whole budget, a second."""
         self.burst = burst
         """Of the whole budget."""
-        self._share = share
-        self._inflow = rate * share
-        """Tokens a second."""
-        self._top = _top(burst, share)
-        """What may be free at most."""
+        self._set_share(share)
         self._filled_at = now
         """Up to when tokens have flowed in."""
         self.told = 0.0
@@ -115,9 +111,7 @@ class Bucket:
     def _set_share(self, share: float) -> None:
         self._share = share
         self._inflow = self.rate * share
-        self._top = _top(self.burst, share)
-
-
-def _top(burst: float, share: float) -> float:
-    # Less than one message would let none pass.
-    return max(1.0, burst * share)
+        """Tokens a second."""
+        # Less than one message would let none pass.
+        self._top = max(1.0, self.burst * share)
+        """What may be free at most."""

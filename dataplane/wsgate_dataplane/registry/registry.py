@@ -82,15 +82,8 @@ class Registry:
         self._sessions[session.uid] = session
         self._by_route[route.key] += 1
         self._empty.clear()
-        if identity.jti is not None:
-            self._by_jti.add(identity.jti, session)
-        if identity.subject is not None:
-            self._by_subject.add(identity.subject, session)
-        if identity.session_id is not None:
-            self._by_session_id.add(identity.session_id, session)
-        if identity.token_sha256 is not None:
-            self._by_token.add(identity.token_sha256, session)
-        self._by_namespace.add(identity.namespace, session)
+        for index, key in self._keys(identity):
+            index.add(key, session)
         return session
 
     def set_age_end(self, session: Session, end: tuple[float, Reason] | None) -> None:
@@ -226,6 +219,17 @@ class Registry:
                 return index.get(key)
         return None
 
+    def _keys(self, identity: Identity) -> list[tuple[Index[str, Session], str]]:
+        """Where it is found, by what the token has."""
+        asked = (
+            (self._by_jti, identity.jti),
+            (self._by_subject, identity.subject),
+            (self._by_session_id, identity.session_id),
+            (self._by_token, identity.token_sha256),
+            (self._by_namespace, identity.namespace),
+        )
+        return [(index, key) for index, key in asked if key is not None]
+
     def check_room(self, route: Route, identity: Identity) -> None:
         """Raises Refused(ROUTE_FULL, SUBJECT_FULL) where one more session is more than the route allows.
 
@@ -249,16 +253,8 @@ class Registry:
         self._by_route[route_key] -= 1
         if not self._by_route[route_key]:
             del self._by_route[route_key]
-        identity = session.identity
-        if identity.jti is not None:
-            self._by_jti.discard(identity.jti, session)
-        if identity.subject is not None:
-            self._by_subject.discard(identity.subject, session)
-        if identity.session_id is not None:
-            self._by_session_id.discard(identity.session_id, session)
-        if identity.token_sha256 is not None:
-            self._by_token.discard(identity.token_sha256, session)
-        self._by_namespace.discard(identity.namespace, session)
+        for index, key in self._keys(session.identity):
+            index.discard(key, session)
         if self._age_ends.pop(session.uid, None) is not None:
             self._ages.discard(session.uid)
         if self._closing_reasons.pop(session.uid, None) is not None:

@@ -131,14 +131,12 @@ class Tunnel:
         """What each side is told first, then what both sides sent before it was written."""
         self.client.transport.set_protocol(self.client)
         self.upstream.transport.set_protocol(self.upstream)
-        # Before the first write, which may be too much for the peer and have a deadline of its own.
-        due = self.client.last_seen + min(self.limits.ping_seconds, self.limits.idle_seconds)
-        self.engine.timer.set(self.id, due)
         # Before the first event: the listener may answer with a Close.
         for end, said in ((self.client, first[0]), (self.upstream, first[1])):
             if said:
                 end.transport.write(said)
         self.listener.relay_opened(self.id)
+        self.reschedule()
         for end, data in ((self.upstream, early[1]), (self.client, early[0])):
             if data:
                 end.data_received(data)
@@ -179,17 +177,16 @@ class Tunnel:
 
     def _finish(self) -> None:
         """Close each connection that has nothing more to say or to hear; GONE when both are lost."""
-        client, upstream = self.client, self.upstream
-        if client.is_lost and upstream.is_lost:
+        ends = (self.client, self.upstream)
+        if ends[0].is_lost and ends[1].is_lost:
             if self.state is not GONE:
                 self._gone()
-            client.let_go()
-            upstream.let_go()
+            for end in ends:
+                end.let_go()
             return
-        if client.has_eof and not client.is_lost and (upstream.has_eof or upstream.is_lost):
-            client.transport.close()
-        if upstream.has_eof and not upstream.is_lost and (client.has_eof or client.is_lost):
-            upstream.transport.close()
+        for end in ends:
+            if end.has_eof and not end.is_lost and (end.other.has_eof or end.other.is_lost):
+                end.transport.close()
 
     def close(self, code: int, words: str, last_words: LastWords | None = None) -> None:
         """Close both sides on a frame boundary each; last_words, for the client, need a packet's end too."""

@@ -32,20 +32,20 @@ class MQTTScanner(Scanner):
     __slots__ = ("_is_payload", "_mask", "_packets", "_phase")
 
     def __init__(self, limits: FrameLimits, clock: Callable[[], float], *, masked: bool, level: int) -> None:
-        most = limits.max_message_bytes
-        self._packets = PacketFollower(from_client=masked, level=level, max_packet_bytes=most)
+        self._packets = PacketFollower(from_client=masked, level=level, max_packet_bytes=limits.max_message_bytes)
         # Of the frame that goes on in the next read: whether it carries packets, its key, where it is.
         self._is_payload = False
         self._mask: bytes | None = None
         self._phase = 0
-        super().__init__(_of_frames(limits), clock, masked=masked, extensions=False)
+        super().__init__(limits, clock, masked=masked, extensions=False)
         # MQTT 5, 6.0-1.
         self._kinds = self._kinds_now = BINARY_KINDS
 
     def set_limits(self, limits: FrameLimits) -> None:
         """Replace the limits from the next header on."""
         self._packets.set_limit(limits.max_message_bytes)
-        super().set_limits(_of_frames(limits))
+        most = max(limits.max_message_bytes, BUNDLE_BYTES_MAX)
+        super().set_limits(FrameLimits(most, limits.max_fragments, limits.max_control_frames_per_second))
 
     @property
     def is_at_packet_boundary(self) -> bool:
@@ -178,9 +178,3 @@ class MQTTScanner(Scanner):
 
     def _stop_for_packet(self, error: MQTTError) -> None:
         self._stop(0, _RULES.get(error.reason, Rule.MQTT_MALFORMED), error.detail)
-
-
-def _of_frames(limits: FrameLimits) -> FrameLimits:
-    """What a frame may hold where a packet may be that large."""
-    most = max(limits.max_message_bytes, BUNDLE_BYTES_MAX)
-    return FrameLimits(most, limits.max_fragments, limits.max_control_frames_per_second)
