@@ -53,7 +53,7 @@ fuzz: $(VENV)/.setup-dev ## Fuzz frame scanner and MQTT, guided by coverage, for
 
 BENCH_JSON ?=
 
-bench: $(VENV)/.setup-dev ## Compare wsgate with other proxies on this machine (25 minutes); BENCH_JSON=FILE keeps the run
+bench: $(VENV)/.setup-dev ## Compare wsgate with other proxies on this machine (35 minutes); BENCH_JSON=FILE keeps the run
 	bash e2e/toolchain/build.sh haproxy
 	PYTHONPATH=benchmarks $(BIN)/python -m wsgate_bench $(if $(BENCH_JSON),--json $(BENCH_JSON))
 	PYTHONPATH=benchmarks:. $(BIN)/python -m wsgate_bench.token_cache

@@ -15,7 +15,7 @@ from .record import Record
 from .report import markdown
 from .scenarios import SCENARIOS, shortened
 
-REPEATS = 5
+REPEATS = 9
 QUICK_REPEATS = 3
 
 

@@ -27,7 +27,8 @@ PEERS = """\
 
 METHOD = """\
 * Client, peer and upstream share the machine's CPUs, nothing is pinned. All processes are started anew for each
-  repeat, and the peers take turns within a measure. All have the same upstream, an echo server on picows.
+  repeat, and the peers take turns within a measure; latencies are taken in the first five repeats only, idle
+  sessions in the first two. All have the same upstream, an echo server on picows.
 * **CPU** is user and system time of the peer's processes before and after. **Memory** is their anonymous memory
   (`Pss_Anon`); socket buffers in the kernel are not in it.
 * A **handshake** is one session that opens and closes at once, 16 at a time. With a *new* token none was seen

@@ -59,9 +59,10 @@ SCENARIOS = (
     Scenario("64B-w1", "64 B echo, window 1, {count} connections", "µs", "load", 64, seconds=2),
     Scenario("64B-w16", "64 B echo, window 16, {count} connections", "µs", "load", 64, window=16, seconds=2),
     Scenario("64KiB-w4", "64 KiB echo, window 4, {count} connections", "µs", "load", 8, 0, 65536, 4, seconds=2),
-    Scenario("latency", "64 B echo at half of the most, {count} connections", "µs", "latency", 64, seconds=3.5),
+    Scenario("latency", "64 B echo at half of the most, {count} connections", "µs", "latency", 64, seconds=3.5,
+             repeats_max=5),
     Scenario("latency-handshakes", "the same beside {handshakes} handshakes a second", "µs", "latency", 64,
-             seconds=3.5, handshakes_a_second=300),
+             seconds=3.5, handshakes_a_second=300, repeats_max=5),
 )  # fmt: skip
 
 
