@@ -1,13 +1,12 @@
 """wsgate standalone: both components in one process, from a folder of YAML."""
 
 import argparse
-import asyncio
 import logging
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,8 +26,6 @@ from wsgate_operator.sources.secret_folders import SecretFolders
 from wsgate_operator.translate.options import Options
 
 HELP = "serve the routes of a folder of YAML, or of the original gateway's routes file"
-
-CONFIRM_SECONDS = 1.0
 
 log = logging.getLogger("wsgate")
 
@@ -169,10 +166,9 @@ async def _serve(
 ) -> None:
     plane = DataPlane(settings, rendered / "routes.yaml", *listeners, journal, uses_redis=False)
     plane.drain_on_signals()
+    await plane.run(beside=(following(renderer, plane),))
 
-    async def confirm() -> None:
-        # The renderer lives in this process, so nothing can cut the data plane off from it.
-        plane.view.confirm("file", time.time())
-        await asyncio.sleep(CONFIRM_SECONDS)
 
-    await plane.run(beside=(renderer.run, confirm))
+def following(renderer: Renderer, plane: DataPlane) -> Callable[[], Awaitable[None]]:
+    """What runs beside the data plane: each look at the files confirms what they revoke."""
+    return lambda: renderer.run(lambda began: plane.view.confirm("file", began))

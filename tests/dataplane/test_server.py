@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import statistics
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -24,6 +25,7 @@ from wsgate_dataplane.server import DataPlane
 from wsgate_dataplane.settings import Settings
 from wsgate_operator.renderer import Renderer
 from wsgate_operator.settings import OperatorSettings
+from wsgate_operator.sources.files import FileSource
 
 
 async def ready(plane: DataPlane) -> int:
@@ -129,7 +131,11 @@ def server(tmp_path: Path) -> Iterator[ValkeyServer]:
 @pytest.fixture
 def silent_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second channel confirms once, at the start."""
-    monkeypatch.setattr(Renderer, "poll", lambda self: None)
+
+    async def run(renderer: Renderer, on_look: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Renderer, "run", run)
 
 
 def world_on(server: ValkeyServer, folder: Path, **environ: str) -> World:
@@ -292,6 +298,30 @@ async def test_a_session_that_is_being_opened_when_the_view_grows_stale_is_refus
     assert attempt.result().reason == "revocation-stale"
 
 
+@on_both_loops
+async def test_a_folder_that_hangs_leaves_its_revocations_unconfirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = {"WSGATE_REVOCATION_STALE_SECONDS": "2", "WSGATE_REVOCATION_CLOSE_SPREAD_SECONDS": "0"}
+    world = World(tmp_path, **stale)
+    world.route(upstream=await world.upstream())
+    may_go = threading.Event()
+
+    def hang(source: FileSource) -> bool:
+        may_go.wait(30)
+        return False
+
+    async with world.running(), world.connect(token=world.token()) as client:
+        try:
+            monkeypatch.setattr(FileSource, "has_changed", hang)
+            await asyncio.wait_for(client.wait_closed(), 10)
+            assert client.close_code == 1013
+            assert (await world.refusal(token=world.token())).reason == "revocation-stale"
+        finally:
+            may_go.set()
+        await eventually(lambda: bool(world.logged("revocations confirmed again")), "it goes on")
+
+
 async def first_load(plane: DataPlane, *, is_expected: bool) -> None:
     """Run it until it is ready, or until it has looked everywhere in vain."""
     async with asyncio.TaskGroup() as tasks:
@@ -328,11 +358,10 @@ async def test_the_first_load_needs_the_routes_and_one_channel_of_revocations(
 
 @on_both_loops
 async def test_a_confirmation_from_the_future_vouches_for_no_more_than_now(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, silent_file: None
 ) -> None:
     world = World(tmp_path)
     world.route(upstream=await world.upstream())
-    monkeypatch.setattr(Renderer, "poll", lambda self: None)
     async with world.running():
         path = tmp_path / "rendered" / "revocations.yaml"
         text = path.read_text()

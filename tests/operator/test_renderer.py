@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ import yaml
 from tests.operator.objects import STANDALONE, document
 from tests.support.certificates import pair
 from wsgate_operator.renderer import FirstLoadError, Renderer
-from wsgate_operator.sinks.directory import CONFIRM_INTERVAL_SECONDS, DirectorySink
+from wsgate_operator.sinks.directory import DirectorySink
 from wsgate_operator.sources.files import FileSource
 from wsgate_operator.sources.secret_folders import GONE_SECONDS, SecretFolders
 from wsgate_operator.translate.verdict import Verdict, VerdictReason
@@ -69,8 +72,27 @@ class House:
     def served(self) -> list[str]:
         return sorted(route["name"] for route in self.written("routes.yaml")["routes"])
 
+    @asynccontextmanager
+    async def followed(self) -> AsyncIterator[list[float]]:
+        """Run the renderer meanwhile; the list grows by each time that it confirms."""
+        confirmed: list[float] = []
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(self.renderer.run(confirmed.append))
+            yield confirmed
+            running.cancel()
+
     def revoked(self) -> list[str]:
         return [record["id"] for record in self.written("revocations.yaml")["revocations"]]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+FULL = OSError(28, "No space left on device")
 
 
 @pytest.fixture
@@ -203,15 +225,90 @@ def test_verdicts_are_told_only_when_some_changed(house: House, logs: Lines) -> 
     assert len(logs.fields_of("verdict-changed")) == 1
 
 
-def test_the_revocations_are_confirmed_while_a_file_is_broken(house: House) -> None:
+def test_the_revocations_stand_and_are_confirmed_while_a_file_is_broken(house: House, logs: Lines) -> None:
     house.put("r", "TokenRevocation", jti="x")
     house.renderer.render()
     house.put_text("r.yaml", "kind: [")
-    for _ in range(3):
-        house.now += CONFIRM_INTERVAL_SECONDS
-        house.renderer.poll()
-        assert house.written("revocations.yaml")["confirmedAt"] == house.now
+
+    async def scenario() -> None:
+        async with house.followed() as confirmed:
+            await until(lambda: bool(logs.fields_of("config-problem")))
+            before = len(confirmed)
+            await until(lambda: len(confirmed) > before)
+
+    asyncio.run(scenario())
     assert house.revoked() == ["default/r"]
+
+
+def test_a_look_that_hangs_confirms_nothing_and_then_no_more_than_its_beginning(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.renderer.render()
+    is_inside, may_go = threading.Event(), threading.Event()
+    look = FileSource.has_changed
+
+    def hang(source: FileSource) -> bool:
+        is_inside.set()
+        may_go.wait(DEADLINE_SECONDS)
+        return look(source)
+
+    async def scenario() -> None:
+        async with house.followed() as confirmed:
+            await until(lambda: bool(confirmed))
+            monkeypatch.setattr(FileSource, "has_changed", hang)
+            await until(is_inside.is_set)
+            before, began = len(confirmed), house.now
+            house.now += 60
+            may_go.set()
+            await until(lambda: len(confirmed) > before + 1)
+            assert confirmed[before : before + 2] == [began, house.now]
+
+    asyncio.run(scenario())
+
+
+def test_what_could_not_be_written_is_not_confirmed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.renderer.render()
+    failures = 0
+
+    def fail(*_: object) -> None:
+        nonlocal failures
+        failures += 1
+        raise FULL
+
+    async def scenario() -> None:
+        async with house.followed() as confirmed:
+            await until(lambda: bool(confirmed))
+            with monkeypatch.context() as patch:
+                patch.setattr("os.replace", fail)
+                house.put("more", "TokenRevocation", jti="x")
+                await until(lambda: failures > 0)
+                before = len(confirmed)
+                await until(lambda: failures > 2)
+                assert len(confirmed) == before
+            await until(lambda: len(confirmed) > before)
+            assert house.revoked() == ["default/more"]
+
+    asyncio.run(scenario())
+
+
+def test_a_poll_that_finds_nothing_new_looks_at_no_record(
+    house: House, logs: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ten thousand records take longer to render than a poll's interval.
+    house.put("r", "TokenRevocation", jti="x")
+    # Not just now: a second write could share its stamp.
+    os.utime(house.config / "r.yaml", (house.now - 60, house.now - 60))
+    house.renderer.render()
+
+    def busy(*_: object) -> None:
+        raise AssertionError("rendered again")
+
+    monkeypatch.setattr(DirectorySink, "write_revocations", busy)
+    monkeypatch.setattr(house.renderer, "render", busy)
+    for _ in range(3):
+        house.now += 60
+        house.renderer.poll()
+    assert not logs.fields_of("config-problem")
 
 
 def test_a_write_that_failed_is_told_once_and_tried_again(
@@ -220,11 +317,11 @@ def test_a_write_that_failed_is_told_once_and_tried_again(
     house.put("chat")
     house.renderer.render()
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    def fail(*_: object) -> None:
+        raise FULL
 
     with monkeypatch.context() as patch:
-        patch.setattr("os.replace", full)
+        patch.setattr("os.replace", fail)
         house.put("more")
         for _ in range(3):
             house.renderer.poll()
@@ -235,21 +332,12 @@ def test_a_write_that_failed_is_told_once_and_tried_again(
     assert house.served() == ["chat", "more"]
 
 
-async def until_served(house: House, names: list[str]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (house.root / "out" / "routes.yaml").exists() or house.served() != names:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-
-
 def test_running_it_follows_the_folder_until_it_is_cancelled(house: House) -> None:
     async def scenario() -> None:
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(house.renderer.run())
-            await until_served(house, ["chat"])
+        async with house.followed():
+            await until(lambda: house.served() == ["chat"])
             house.put("more")
-            await until_served(house, ["chat", "more"])
-            running.cancel()
+            await until(lambda: house.served() == ["chat", "more"])
 
     house.put("chat")
     house.renderer.render()

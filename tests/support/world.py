@@ -19,7 +19,7 @@ import yarl
 from websockets.asyncio.server import ServerConnection
 
 from wsgate_cli.devkey import DevelopmentKey, provider
-from wsgate_cli.standalone import make_renderer, with_secrets_of
+from wsgate_cli.standalone import following, make_renderer, with_secrets_of
 from wsgate_contract.address import Address
 from wsgate_dataplane.admin.journal import RevocationJournal
 from wsgate_dataplane.server import DataPlane
@@ -205,7 +205,7 @@ class World:
                 files = self._rendered / "routes.yaml"
                 plane = DataPlane(settings, files, LOOPBACK, LOOPBACK, journal, uses_redis=uses_redis)
                 self._plane = plane
-                tasks.create_task(plane.run((renderer.run,), ready.set))
+                tasks.create_task(plane.run((following(renderer, plane),), ready.set))
                 async with asyncio.timeout(DEADLINE_SECONDS):
                     await ready.wait()
                 try:

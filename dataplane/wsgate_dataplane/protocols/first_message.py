@@ -13,10 +13,6 @@ from wsgate_dataplane.protocols.mqtt.fields import read_variable
 HEAD_BYTES = 16
 """With so many bytes of a CONNECT its version is known, and whether it is one."""
 
-FRAGMENTS_MAX = 1000
-"""Frames of the message, or up to the end of the CONNECT, which need not be one message: each costs time, and an
-empty one counts in no other limit."""
-
 
 class First(NamedTuple):
     """The whole first message."""
@@ -39,14 +35,15 @@ class First(NamedTuple):
 class FirstMessage:
     """Bytes of the client in, its first message out.
 
-    max_bytes bounds the payload of the message or, on MQTT, of the frames up to the one that ends the CONNECT.
+    max_bytes bounds the payload of the message or, on MQTT, of the frames up to the one that ends the CONNECT:
+    they need not be one message, but may be no more than one message may have.
     clock gives monotonic seconds.
     """
 
     def __init__(self, expected: Expected, max_bytes: int, clock: Callable[[], float]) -> None:
         self._expected = expected
-        self._max_bytes = max_bytes
-        self._frames = FrameReader(FrameLimits(max_bytes, FRAGMENTS_MAX), clock)
+        self._limits = FrameLimits(max_bytes)
+        self._frames = FrameReader(self._limits, clock)
         self._payload = bytearray()
         self._opcode: int | None = None
         self._fragments = 0
@@ -78,8 +75,9 @@ class FirstMessage:
 
     def _data(self, frame: Frame) -> First | None:
         self._fragments += 1
-        if self._fragments > FRAGMENTS_MAX:
-            raise FrameError(Violation(Rule.FRAGMENTS, f"no whole first message in {FRAGMENTS_MAX} frames"))
+        most = self._limits.max_fragments
+        if self._fragments > most:
+            raise FrameError(Violation(Rule.FRAGMENTS, f"no whole first message in {most} frames"))
         if frame.opcode != CONTINUATION:
             self._opcode = frame.opcode
         self._payload += frame.payload
@@ -98,7 +96,7 @@ class FirstMessage:
             raise FrameError(Violation(Rule.TEXT_FRAME, "MQTT in a text frame"))
         if len(self._payload) < self._wanted:
             return None
-        found = read_connect(bytes(self._payload), max_bytes=self._max_bytes)
+        found = read_connect(bytes(self._payload), max_bytes=self._limits.max_message_bytes)
         if found is None:
             # A client that sends single bytes shall not make it be copied again and again.
             length = read_variable(bytes(self._payload[:HEAD_BYTES]), 1, min(len(self._payload), HEAD_BYTES))

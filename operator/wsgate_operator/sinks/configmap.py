@@ -62,9 +62,9 @@ class ConfigMapSink:
     async def write(self, items: Sequence[Item], *, confirmed_at: float | None = None) -> Written:
         """Write the items unless the ConfigMap says the same already; raises also CapacityExceededError.
 
-        items come from route_items() or record_items(), which put them in order. With confirmed_at, in
-        Unix seconds, the same items are written again under their version, to say that they still stood
-        then; without it, what was confirmed before stays for as long as the items do.
+        items come from Items, which puts them in order. With confirmed_at, in Unix seconds, the same items are
+        written again under their version, to say that they still stood then; without it, what was confirmed before
+        stays for as long as the items do.
         """
         confirmed = None if confirmed_at is None else float(confirmed_at)
         wanted = _Wanted(tuple(items), rendered.digest(items), confirmed)

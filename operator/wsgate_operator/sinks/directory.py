@@ -12,12 +12,11 @@ from wsgate_contract import rendered
 from wsgate_contract.client_certificate import file_name
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
-from wsgate_operator.sinks.rendered_text import document_text, record_items, route_items
+from wsgate_operator.sinks.rendered_text import Items, document_text
 
 ROUTES_FILE = "routes.yaml"
 REVOCATIONS_FILE = "revocations.yaml"
 SECRETS_FOLDER = "secrets"
-CONFIRM_INTERVAL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,6 @@ class _Written:
 
     version: int = 0
     sha256: str | None = None
-    confirmed_at: float | None = None
 
 
 class DirectorySink:
@@ -40,6 +38,7 @@ class DirectorySink:
         self._routes: _Written | None = None
         self._revocations: _Written | None = None
         self._copies: Mapping[str, bytes] | None = None
+        self._route_items, self._record_items = Items(), Items()
 
     @property
     def directory(self) -> Path:
@@ -48,7 +47,7 @@ class DirectorySink:
 
     def write_routes(self, routes: Sequence[Route]) -> int:
         """Write the routes unless the file says the same already; answers the version in force."""
-        items = route_items(routes)
+        items = self._route_items.of_routes(routes)
         sha256 = rendered.digest(items)
         before = self._routes or self._read("routes", ROUTES_FILE)
         if before.sha256 == sha256:
@@ -60,21 +59,20 @@ class DirectorySink:
         return version
 
     def write_revocations(self, records: Sequence[RevocationRecord], now: float) -> int:
-        """Write the records when they changed, and confirm them every 10 s; answers the version.
+        """Write the records when they changed, and at first; answers the version.
 
-        now is in Unix seconds.
+        now, in Unix seconds, is the time that the file confirms them for.
         """
-        items = record_items(records)
+        items = self._record_items.of_records(records)
         sha256 = rendered.digest(items)
         before = self._revocations or self._read("revocations", REVOCATIONS_FILE)
         is_same = before.sha256 == sha256
-        if is_same and _is_confirmed(before.confirmed_at, now):
-            self._revocations = before
+        if is_same and self._revocations is not None:
             return before.version
         version = before.version if is_same else before.version + 1
         text = document_text("revocations", items, version, confirmed_at=now)
         self._replace(REVOCATIONS_FILE, text.encode())
-        self._revocations = _Written(version, sha256, now)
+        self._revocations = _Written(version, sha256)
         return version
 
     def write_certificates(self, copies: Mapping[str, bytes]) -> None:
@@ -104,7 +102,7 @@ class DirectorySink:
         except (rendered.RenderedDocumentError, TypeError, ValueError):
             version = document.get("version") if isinstance(document, dict) else None
             return _Written(version if isinstance(version, int) else 0)
-        return _Written(found.version, found.sha256, found.confirmed_at)
+        return _Written(found.version, found.sha256)
 
     def _replace(self, name: str, content: bytes, folder: Path | None = None) -> None:
         folder = folder or self._directory
@@ -130,8 +128,3 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _is_confirmed(confirmed_at: float | None, now: float) -> bool:
-    # A time in the future is one of a clock that was set back: it confirms nothing.
-    return confirmed_at is not None and 0 <= now - confirmed_at < CONFIRM_INTERVAL_SECONDS

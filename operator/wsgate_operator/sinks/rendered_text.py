@@ -45,16 +45,6 @@ def item_of(value: Value) -> Item:
     return Item(in_order(value.to_document()))
 
 
-def route_items(routes: Iterable[Route]) -> list[Item]:
-    """Items.of_routes() for once."""
-    return Items().of_routes(routes)
-
-
-def record_items(records: Iterable[RevocationRecord]) -> list[Item]:
-    """Items.of_records() for once."""
-    return Items().of_records(records)
-
-
 def document_text(
     content: rendered.Content,
     items: Sequence[Item],

@@ -10,7 +10,7 @@ from tests.support.sockets import frame
 from wsgate_dataplane.frames.reader import FrameError, FrameReader
 from wsgate_dataplane.frames.scanner import FrameLimits, Rule
 from wsgate_dataplane.protocols.detect import Expected
-from wsgate_dataplane.protocols.first_message import FRAGMENTS_MAX, First, FirstMessage
+from wsgate_dataplane.protocols.first_message import First, FirstMessage
 from wsgate_dataplane.protocols.mqtt.connect import write_connect
 from wsgate_dataplane.protocols.mqtt.fields import MQTTError
 
@@ -102,7 +102,7 @@ def test_what_is_larger_than_allowed_is_refused_at_its_header() -> None:
 def test_single_bytes_do_not_cost_more_than_they_are_worth() -> None:
     first = message(Expected.CONNECT)
     packet = connect("t" * 60_000)
-    apart = FRAGMENTS_MAX - 1
+    apart = FrameLimits.max_fragments - 1
     stream = b"".join(frame(Opcode.BINARY, packet[at : at + 1], mask=True) for at in range(apart))
     found, _ = fed(first, stream + frame(Opcode.BINARY, packet[apart:], mask=True))
     assert found is not None and found.connect is not None and not found.payload
@@ -113,7 +113,7 @@ def test_frames_that_bring_no_connect_nearer_are_not_read_for_ever(body: bytes) 
     first = message(Expected.CONNECT)
     fed(first, frame(Opcode.BINARY, connect("t" * 5_000)[:100], mask=True))
     with pytest.raises(FrameError) as error:
-        for _ in range(2 * FRAGMENTS_MAX):
+        for _ in range(2 * FrameLimits.max_fragments):
             first.feed(frame(Opcode.BINARY, body, mask=True))
     assert error.value.violation.rule is Rule.FRAGMENTS
 

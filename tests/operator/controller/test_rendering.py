@@ -24,7 +24,7 @@ from wsgate_operator.sinks import packed
 from wsgate_operator.sinks.configmap import ConfigMapSink
 from wsgate_operator.sinks.packed import StoredBytes
 from wsgate_operator.sinks.pods import PodsSink
-from wsgate_operator.sinks.rendered_text import record_items
+from wsgate_operator.sinks.rendered_text import Items
 from wsgate_operator.sinks.secret import SecretSink
 from wsgate_operator.sources.cluster.cache import ObjectCache
 from wsgate_operator.telemetry.metrics import Metrics
@@ -202,7 +202,7 @@ def test_a_faulty_edit_keeps_what_a_former_life_had_in_force() -> None:
 def test_events_of_a_life_with_redis_stay_in_force_without_it() -> None:
     async def scenario(house: House) -> None:
         kicked, gone = event("kicked"), record("gone")
-        items = record_items([kicked, gone])
+        items = Items().of_records([kicked, gone])
         house.rendering.restore(None, rendered.read("revocations", rendered.build("revocations", items, 4)))
         house.revoke("alice")
         await house.render()

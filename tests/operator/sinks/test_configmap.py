@@ -17,13 +17,14 @@ from wsgate_operator.sinks.api_error import ApiError, Fault
 from wsgate_operator.sinks.configmap import VERSION_ANNOTATION, ConfigMapSink
 from wsgate_operator.sinks.kept_object import ATTEMPTS
 from wsgate_operator.sinks.packed import VERSION_MAX, CapacityExceededError
-from wsgate_operator.sinks.rendered_text import document_text, record_items, route_items
+from wsgate_operator.sinks.rendered_text import Items, document_text
 
 PATH = "/api/v1/namespaces/system/configmaps/wsgate-routes"
 A, B = (
-    route_items([Route(namespace="default", name=name, prefix=f"/{name}", upstream="ws://a")]) for name in "ab"
+    Items().of_routes([Route(namespace="default", name=name, prefix=f"/{name}", upstream="ws://a")])
+    for name in "ab"
 )
-R = record_items([RevocationRecord(id="default/r1", subject="alice")])
+R = Items().of_records([RevocationRecord(id="default/r1", subject="alice")])
 
 Scenario = Callable[[ApiServer, ConfigMapSink], Awaitable[None]]
 
@@ -241,7 +242,7 @@ def test_a_restored_configmap_keeps_the_confirmation_it_had() -> None:
 @pytest.mark.filterwarnings("ignore:Sending a large body")
 def test_a_big_document_is_compressed_and_a_small_one_plain_again() -> None:
     async def scenario(server: ApiServer, sink: ConfigMapSink) -> None:
-        items = route_items(noisy_routes(1_000))
+        items = Items().of_routes(noisy_routes(1_000))
         await sink.write(items)
         stored = server.objects[PATH]
         assert (stored["data"], stored["binaryData"].keys()) == ({}, {"routes.yaml.gz"})
@@ -256,7 +257,7 @@ def test_a_document_that_does_not_fit_leaves_the_old_one() -> None:
     async def scenario(server: ApiServer, sink: ConfigMapSink) -> None:
         await sink.write(A)
         with pytest.raises(CapacityExceededError):
-            await sink.write(route_items(noisy_routes(2_000)))
+            await sink.write(Items().of_routes(noisy_routes(2_000)))
         verified = await sink.verify()
         assert verified is not None and not verified.changed
         assert held(server).items == A

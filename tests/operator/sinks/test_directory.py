@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wsgate_contract import rendered
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
-from wsgate_operator.sinks.directory import CONFIRM_INTERVAL_SECONDS, DirectorySink
+from wsgate_operator.sinks.directory import DirectorySink
 
 A, B = (Route(namespace="default", name=name, prefix=f"/{name}", upstream="ws://a") for name in "ab")
 R1 = RevocationRecord(id="default/r1", subject="alice", issued_before=5)
@@ -71,13 +71,11 @@ def test_a_damaged_file_is_replaced(tmp_path: Path, left_behind: str, version: i
     rendered.read("routes", document(tmp_path, "routes.yaml"))
 
 
-def test_revocations_are_confirmed_every_interval(tmp_path: Path) -> None:
+def test_unchanged_revocations_are_written_once(tmp_path: Path) -> None:
     sink = DirectorySink(tmp_path)
-    confirmed = []
-    for now in (100.0, 101.0, 100.0 + CONFIRM_INTERVAL_SECONDS, 50.0):
+    for now in (100.0, 101.0, 1000.0):
         assert sink.write_revocations([R1], now) == 1
-        confirmed.append(document(tmp_path, "revocations.yaml")["confirmedAt"])
-    assert confirmed == [100.0, 100.0, 110.0, 50.0]
+    assert document(tmp_path, "revocations.yaml")["confirmedAt"] == 100.0
 
 
 def test_changed_revocations_are_written_at_once(tmp_path: Path) -> None:

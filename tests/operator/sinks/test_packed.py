@@ -24,7 +24,7 @@ from wsgate_operator.sinks.packed import (
     Packed,
     StoredBytes,
 )
-from wsgate_operator.sinks.rendered_text import document_text, record_items, route_items
+from wsgate_operator.sinks.rendered_text import Items, document_text
 
 
 def noisy_routes(count: int) -> list[Route]:
@@ -58,12 +58,12 @@ def test_the_bound_between_plain_and_compressed_is_exact() -> None:
 
 
 def test_compressing_twice_gives_the_same_bytes() -> None:
-    text = document_text("routes", route_items(noisy_routes(600)), 1)
+    text = document_text("routes", Items().of_routes(noisy_routes(600)), 1)
     assert Packed.of_text("routes", text) == Packed.of_text("routes", text)
 
 
 def test_too_much_for_a_configmap_is_refused_with_the_way_out() -> None:
-    text = document_text("routes", route_items(noisy_routes(2_000)), 1)
+    text = document_text("routes", Items().of_routes(noisy_routes(2_000)), 1)
     with pytest.raises(CapacityExceededError, match="use fewer or shorter objects"):
         Packed.of_text("routes", text)
 
@@ -79,9 +79,9 @@ def test_what_fits_as_measured_can_be_packed_and_one_more_cannot() -> None:
         bisect.bisect_right(range(len(routes)), STORED_BYTES_MAX, key=lambda n: stored.of_routes(routes[:n])) - 1
     )
     assert 1_000 < count < 2_000
-    Packed.of_text("routes", document_text("routes", route_items(routes[:count]), 1))
+    Packed.of_text("routes", document_text("routes", Items().of_routes(routes[:count]), 1))
     with pytest.raises(CapacityExceededError):
-        Packed.of_text("routes", document_text("routes", route_items(routes[: count + 2]), 1))
+        Packed.of_text("routes", document_text("routes", Items().of_routes(routes[: count + 2]), 1))
 
 
 def test_what_fits_to_the_byte_as_measured_can_be_packed() -> None:
@@ -96,13 +96,13 @@ def test_what_fits_to_the_byte_as_measured_can_be_packed() -> None:
     )
     assert 0 < length < 50_000
     for shorter in range(1, 9):
-        items = record_items(padded(length - shorter))
+        items = Items().of_records(padded(length - shorter))
         text = document_text("revocations", items, VERSION_MAX, confirmed_at=1_900_000_000.123456789)
         Packed.of_text("revocations", text)
 
 
 def test_records_are_measured_as_they_are_stored() -> None:
-    text = document_text("revocations", record_items(records(18_000)), 1, confirmed_at=1.0)
+    text = document_text("revocations", Items().of_records(records(18_000)), 1, confirmed_at=1.0)
     (value,) = Packed.of_text("revocations", text).binary_data.values()
     stored = len(base64.b64decode(value))
     assert stored < StoredBytes().of_records(records(18_000)) < stored + 2 * HEADER_BYTES
@@ -110,7 +110,7 @@ def test_records_are_measured_as_they_are_stored() -> None:
 
 def test_the_text_of_one_is_measured_by_itself() -> None:
     route, stored = noisy_routes(1)[0], StoredBytes()
-    assert stored.text_bytes(route) == len(route_items([route])[0].text) > 1_000
+    assert stored.text_bytes(route) == len(Items().of_routes([route])[0].text) > 1_000
     assert stored.text_bytes(records(1)[0]) == len("- id: default/0\n  subject: alice\n")
 
 
@@ -124,7 +124,7 @@ def test_what_readers_could_not_unpack_never_seems_to_fit() -> None:
 
 def test_the_header_is_read_back_from_both_forms() -> None:
     for routes in (noisy_routes(1), noisy_routes(600)):
-        items = route_items(routes)
+        items = Items().of_routes(routes)
         packed = Packed.of_text("routes", document_text("routes", items, 41, confirmed_at=1_700_000_000.25))
         assert packed.header("routes") == Header(41, rendered.digest(items), 1_700_000_000.25)
 
@@ -160,5 +160,5 @@ def test_a_small_header_is_read_of_a_text_that_unpacks_to_very_much() -> None:
 
 
 def test_the_packed_text_is_yaml_for_every_reader() -> None:
-    text = document_text("routes", route_items(noisy_routes(600)), 1)
+    text = document_text("routes", Items().of_routes(noisy_routes(600)), 1)
     assert yaml.load(unpacked(Packed.of_text("routes", text)), Loader=yaml.CSafeLoader)["version"] == 1

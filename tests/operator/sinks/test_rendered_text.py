@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from wsgate_contract import rendered
 from wsgate_contract.revocation import RevocationRecord
 from wsgate_contract.route import Route
-from wsgate_operator.sinks.rendered_text import document_text, in_order, record_items, route_items, yaml_text
+from wsgate_operator.sinks.rendered_text import Items, document_text, in_order, yaml_text
 
 A, B = (Route(namespace="default", name=name, prefix=f"/{name}", upstream="ws://a") for name in "ab")
 
@@ -19,19 +19,19 @@ JSON = st.recursive(
 
 
 def test_routes_stand_in_the_order_of_their_places() -> None:
-    assert [item["name"] for item in route_items([B, A])] == ["b", "a"]
+    assert [item["name"] for item in Items().of_routes([B, A])] == ["b", "a"]
 
 
 def test_records_stand_in_the_order_of_their_ids() -> None:
     records = [RevocationRecord(id=f"default/{name}", subject="alice") for name in "ba"]
-    assert [item["id"] for item in record_items(records)] == ["default/a", "default/b"]
+    assert [item["id"] for item in Items().of_records(records)] == ["default/a", "default/b"]
 
 
 def test_the_header_comes_first_and_proves_the_items() -> None:
-    text = document_text("routes", route_items([A]), 7, confirmed_at=1.5)
+    text = document_text("routes", Items().of_routes([A]), 7, confirmed_at=1.5)
     assert text.splitlines()[0] == "format: 1"
     assert rendered.read("routes", yaml.safe_load(text)) == rendered.RenderedDocument(
-        7, rendered.digest(route_items([A])), route_items([A]), 1.5
+        7, rendered.digest(Items().of_routes([A])), Items().of_routes([A]), 1.5
     )
 
 

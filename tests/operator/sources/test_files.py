@@ -236,6 +236,42 @@ def test_a_pipe_is_named_and_does_not_block(folder: Path) -> None:
     assert "not a regular file" in str(problem)
 
 
+def test_only_what_has_changed_is_read_again_and_the_rest_are_the_same_objects(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        (folder / f"{name}.yaml").write_text(route(name))
+        settle(folder / f"{name}.yaml")
+    (folder / "broken.yaml").write_text("kind: [")
+    settle(folder / "broken.yaml")
+    source = FileSource(folder, "default")
+    before = source.load()
+    (folder / "b.yaml").write_text(route("b", prefix="/other"))
+    settle(folder / "b.yaml", 1_000_000_001)
+    seen: list[str] = []
+    read = Path.read_bytes
+
+    def noted(path: Path) -> bytes:
+        seen.append(path.name)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
+    after = source.load()
+    # What is broken is told of each time.
+    assert seen == ["b.yaml", "broken.yaml"]
+    assert after.problems == before.problems
+    assert [new is old for new, old in zip(after.objects, before.objects, strict=True)] == [True, False, True]
+
+
+def test_a_link_to_itself_is_a_problem_of_its_own(folder: Path) -> None:
+    (folder / "a.yaml").write_text(route("a"))
+    (folder / "loop.yaml").symlink_to("loop.yaml")
+    loaded = FileSource(folder, "default").load()
+    assert keys(loaded) == ["default/a"]
+    (problem,) = loaded.problems
+    assert "loop.yaml" in str(problem)
+
+
 def test_a_file_that_the_system_could_not_read_is_read_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
