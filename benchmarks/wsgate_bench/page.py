@@ -150,13 +150,13 @@ def _each_lesson(record: Record) -> Iterable[str]:
         "times as long as alone, since the processor's caches have lost it meanwhile."
     )
     yield (
-        "**The interpreter.** How it was built matters more to a handshake than its version. Measured apart, in 40 "
-        "turns of 400 handshakes (± 0.02), and beside a plain 3.11 in a shared library: Debian's 3.11 and 3.13, "
-        "which are linked into their program, took 0.85 and 0.87, Debian's 3.14 took 0.92, and 3.13 built as the "
-        "official image's, in a shared library with profile and link-time optimisation, 0.93. So an image whose "
-        "`BASE` has Debian's own Python is the cheaper one. Huge pages for the heap, pinned CPUs, and libuv without "
-        "io_uring changed nothing that could be told from noise; nor did leaving out the limits, a sixteenth of all "
-        "that the interpreter does in a handshake."
+        "**The interpreter.** How it was built matters more to a handshake than its version. Measured apart, in "
+        "40 turns of 400 handshakes (± 0.02), and beside a plain 3.11 in a shared library: Debian's 3.11 and "
+        "3.13, which are linked into their program, took 0.85 and 0.87, Debian's 3.14 took 0.92, and 3.13 built "
+        "as the official image's, in a shared library with profile and link-time optimisation, 0.93. So an image "
+        "whose `BASE` has Debian's own Python is the cheaper one. Huge pages for the heap, pinned CPUs, and "
+        "libuv without io_uring changed nothing that could be told from noise; nor did leaving out the limits, a "
+        "sixteenth of all that the interpreter does in a handshake."
     )
     yield (
         "**Handshakes beside messages.** One process does both, so messages wait for handshakes that are under "
