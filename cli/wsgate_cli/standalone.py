@@ -17,6 +17,7 @@ from wsgate_dataplane.__main__ import add_listen_arguments, run_until_stopped
 from wsgate_dataplane.admin.journal import JournalError, RevocationJournal, default_state_folder
 from wsgate_dataplane.server import DataPlane, raise_descriptor_limit
 from wsgate_dataplane.settings import Settings, SettingsError
+from wsgate_dataplane.snapshot.threads import in_thread
 from wsgate_dataplane.telemetry.log import configure
 from wsgate_operator.renderer import FirstLoadError, Renderer
 from wsgate_operator.settings import OperatorSettings
@@ -171,4 +172,4 @@ async def _serve(
 
 def following(renderer: Renderer, plane: DataPlane) -> Callable[[], Awaitable[None]]:
     """What runs beside the data plane: each look at the files confirms what they revoke."""
-    return lambda: renderer.run(lambda began: plane.view.confirm("file", began))
+    return lambda: renderer.run(in_thread, plane.confirm_file)

@@ -132,7 +132,7 @@ def server(tmp_path: Path) -> Iterator[ValkeyServer]:
 def silent_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second channel confirms once, at the start."""
 
-    async def run(renderer: Renderer, on_look: object) -> None:
+    async def run(renderer: Renderer, *_: object) -> None:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(Renderer, "run", run)
@@ -320,6 +320,28 @@ async def test_a_folder_that_hangs_leaves_its_revocations_unconfirmed(
         finally:
             may_go.set()
         await eventually(lambda: bool(world.logged("revocations confirmed again")), "it goes on")
+
+
+def test_a_folder_that_hangs_does_not_keep_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path)
+    is_inside, may_go, is_over = threading.Event(), threading.Event(), threading.Event()
+
+    def hang(source: FileSource) -> bool:
+        is_inside.set()
+        may_go.wait(30)
+        is_over.set()
+        return False
+
+    async def scenario() -> None:
+        async with world.running():
+            monkeypatch.setattr(FileSource, "has_changed", hang)
+            await eventually(is_inside.is_set, "it looks")
+
+    try:
+        asyncio.run(scenario())
+        assert not is_over.is_set()
+    finally:
+        may_go.set()
 
 
 async def first_load(plane: DataPlane, *, is_expected: bool) -> None:

@@ -73,11 +73,15 @@ class House:
         return sorted(route["name"] for route in self.written("routes.yaml")["routes"])
 
     @asynccontextmanager
-    async def followed(self) -> AsyncIterator[list[float]]:
-        """Run the renderer meanwhile; the list grows by each time that it confirms."""
-        confirmed: list[float] = []
+    async def followed(self) -> AsyncIterator[list[tuple[float, int]]]:
+        """Run the renderer meanwhile; the list grows by each confirmation, time and version."""
+        confirmed: list[tuple[float, int]] = []
+
+        def keep(at: float, version: int) -> None:
+            confirmed.append((at, version))
+
         async with asyncio.TaskGroup() as group:
-            running = group.create_task(self.renderer.run(confirmed.append))
+            running = group.create_task(self.renderer.run(asyncio.to_thread, keep))
             yield confirmed
             running.cancel()
 
@@ -261,7 +265,7 @@ def test_a_look_that_hangs_confirms_nothing_and_then_no_more_than_its_beginning(
             house.now += 60
             may_go.set()
             await until(lambda: len(confirmed) > before + 1)
-            assert confirmed[before : before + 2] == [began, house.now]
+            assert confirmed[before : before + 2] == [(began, 1), (house.now, 1)]
 
     asyncio.run(scenario())
 
@@ -286,9 +290,28 @@ def test_what_could_not_be_written_is_not_confirmed(house: House, monkeypatch: p
                 await until(lambda: failures > 2)
                 assert len(confirmed) == before
             await until(lambda: len(confirmed) > before)
+            assert confirmed[before][1] == 2
             assert house.revoked() == ["default/more"]
 
     asyncio.run(scenario())
+
+
+def test_what_was_not_understood_is_not_confirmed_and_tried_again(
+    house: House, logs: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.renderer.render()
+
+    def defect(*_: object, **__: object) -> None:
+        raise RuntimeError("a defect")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("wsgate_operator.renderer.translate", defect)
+        house.put("r", "TokenRevocation", jti="x")
+        assert [house.renderer.poll(), house.renderer.poll()] == [None, None]
+    (record,) = logs.fields_of("config-problem")
+    assert "a defect" in record["problem"]
+    assert house.renderer.poll() is not None
+    assert house.revoked() == ["default/r"]
 
 
 def test_a_poll_that_finds_nothing_new_looks_at_no_record(
@@ -304,7 +327,6 @@ def test_a_poll_that_finds_nothing_new_looks_at_no_record(
         raise AssertionError("rendered again")
 
     monkeypatch.setattr(DirectorySink, "write_revocations", busy)
-    monkeypatch.setattr(house.renderer, "render", busy)
     for _ in range(3):
         house.now += 60
         house.renderer.poll()

@@ -59,9 +59,9 @@ class SecretFolders:
         if self._directory is None:
             return _faulty(f"no folder of secrets is known: give --secrets-dir DIR, with {ref.name}/ in it")
         folder = self._folder(ref)
-        if not folder.is_dir():
-            return _faulty(f"no folder {folder}: make it, with {' and '.join(KEYS)} in it", is_gone=True)
         try:
+            if not folder.is_dir():
+                return _faulty(f"no folder {folder}: make it, with {' and '.join(KEYS)} in it", is_gone=True)
             return self._pair(folder, now)
         except FileNotFoundError as error:
             return _faulty(f"no file {error.filename}: put it there, in PEM", is_gone=True)

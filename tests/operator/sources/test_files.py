@@ -2,7 +2,9 @@
 
 import json
 import os
+import time
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 import yaml
@@ -249,18 +251,73 @@ def test_only_what_has_changed_is_read_again_and_the_rest_are_the_same_objects(
     (folder / "b.yaml").write_text(route("b", prefix="/other"))
     settle(folder / "b.yaml", 1_000_000_001)
     seen: list[str] = []
-    read = Path.read_bytes
 
-    def noted(path: Path) -> bytes:
-        seen.append(path.name)
-        return read(path)
+    def noted(path: str, mode: str) -> BinaryIO:
+        seen.append(Path(path).name)
+        return cast(BinaryIO, open(path, mode))
 
-    monkeypatch.setattr(Path, "read_bytes", noted)
+    monkeypatch.setattr("wsgate_operator.sources.files.open", noted, raising=False)
     after = source.load()
     # What is broken is told of each time.
     assert seen == ["b.yaml", "broken.yaml"]
     assert after.problems == before.problems
     assert [new is old for new, old in zip(after.objects, before.objects, strict=True)] == [True, False, True]
+
+
+def test_what_was_written_lately_is_read_at_each_load(folder: Path) -> None:
+    # A file system of coarse time, such as FAT, shows no second write.
+    path = folder / "a.yaml"
+    path.write_text(route("a", prefix="/one"))
+    stamp = time.time_ns()
+    os.utime(path, ns=(stamp, stamp))
+    source = FileSource(folder, "default")
+    source.load()
+    with path.open("r+") as file:
+        file.write(route("a", prefix="/two"))
+    os.utime(path, ns=(stamp, stamp))
+    (found,) = source.load().objects
+    assert found.spec.prefix == "/two"  # type: ignore[union-attr]  # it is a route
+
+
+def test_a_link_that_goes_and_returns_counts_again(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "target").write_text(route("a"))
+    settle(tmp_path / "target")
+    link = folder / "a.yaml"
+    link.symlink_to("../target")
+    source = FileSource(folder, "default")
+    assert keys(source.load()) == ["default/a"]
+    link.unlink()
+    source.load()
+    assert keys(source.load()) == []
+    link.symlink_to("../target")
+    assert source.has_changed()
+    assert keys(source.load()) == ["default/a"]
+
+
+def test_a_link_that_is_turned_while_it_is_read_and_turned_back_is_read_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(route("a", prefix=f"/{name}"))
+        settle(tmp_path / name)
+    link = folder / "a.yaml"
+    link.symlink_to("../one")
+    source = FileSource(folder, "default")
+
+    def turn(target: str) -> None:
+        link.unlink()
+        link.symlink_to(f"../{target}")
+
+    def turning(path: str, mode: str) -> BinaryIO:
+        turn("two")
+        return cast(BinaryIO, open(path, mode))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("wsgate_operator.sources.files.open", turning, raising=False)
+        source.load()
+    turn("one")
+    (found,) = source.load().objects
+    assert found.spec.prefix == "/one"  # type: ignore[union-attr]  # it is a route
 
 
 def test_a_link_to_itself_is_a_problem_of_its_own(folder: Path) -> None:
@@ -279,11 +336,11 @@ def test_a_file_that_the_system_could_not_read_is_read_again(
     settle(folder / "a.yaml")
     source = FileSource(folder, "default")
 
-    def exhausted(path: Path) -> bytes:
+    def exhausted(path: str, mode: str) -> BinaryIO:
         raise OSError(24, "Too many open files")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", exhausted)
+        patch.setattr("wsgate_operator.sources.files.open", exhausted, raising=False)
         assert len(source.load().problems) == 1
     assert source.has_changed()
     assert keys(source.load()) == ["default/a"]

@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support.certificates import pair
 from wsgate_operator.sources.secret_folders import GONE_SECONDS, SecretFolders
 from wsgate_operator.translate.client_certificate import SecretRef
@@ -54,6 +56,16 @@ def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
     put(tmp_path / "client", is_whole=False)
     (tmp_path / "client/tls.key").mkdir()
     assert "tls.key cannot be read: Is a directory" in message(SecretFolders(tmp_path, "default"))
+
+
+def test_a_folder_that_may_not_be_searched_is_a_fault_of_what_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", forbidden)
+    assert f"{tmp_path}/client cannot be read: Permission denied" in message(SecretFolders(tmp_path, "default"))
 
 
 def test_a_change_of_any_file_is_seen_and_nothing_else(tmp_path: Path) -> None:
