@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import statistics
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -15,6 +14,7 @@ import pytest
 from websockets.exceptions import InvalidHandshake
 
 from tests.dataplane.revocation.publisher import Publisher, event, record
+from tests.support.hanging import HangingFolder
 from tests.support.loops import on_both_loops
 from tests.support.valkey import ValkeyServer, valkey
 from tests.support.world import LOOPBACK, World, eventually
@@ -25,7 +25,6 @@ from wsgate_dataplane.server import DataPlane
 from wsgate_dataplane.settings import Settings
 from wsgate_operator.renderer import Renderer
 from wsgate_operator.settings import OperatorSettings
-from wsgate_operator.sources.files import FileSource
 
 
 async def ready(plane: DataPlane) -> int:
@@ -305,43 +304,31 @@ async def test_a_folder_that_hangs_leaves_its_revocations_unconfirmed(
     stale = {"WSGATE_REVOCATION_STALE_SECONDS": "2", "WSGATE_REVOCATION_CLOSE_SPREAD_SECONDS": "0"}
     world = World(tmp_path, **stale)
     world.route(upstream=await world.upstream())
-    may_go = threading.Event()
-
-    def hang(source: FileSource) -> bool:
-        may_go.wait(30)
-        return False
-
     async with world.running(), world.connect(token=world.token()) as client:
+        folder = HangingFolder(monkeypatch)
         try:
-            monkeypatch.setattr(FileSource, "has_changed", hang)
             await asyncio.wait_for(client.wait_closed(), 10)
             assert client.close_code == 1013
             assert (await world.refusal(token=world.token())).reason == "revocation-stale"
         finally:
-            may_go.set()
+            folder.may_go.set()
         await eventually(lambda: bool(world.logged("revocations confirmed again")), "it goes on")
 
 
 def test_a_folder_that_hangs_does_not_keep_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(tmp_path)
-    is_inside, may_go, is_over = threading.Event(), threading.Event(), threading.Event()
 
-    def hang(source: FileSource) -> bool:
-        is_inside.set()
-        may_go.wait(30)
-        is_over.set()
-        return False
-
-    async def scenario() -> None:
+    async def scenario() -> HangingFolder:
         async with world.running():
-            monkeypatch.setattr(FileSource, "has_changed", hang)
-            await eventually(is_inside.is_set, "it looks")
+            folder = HangingFolder(monkeypatch)
+            await eventually(folder.is_inside.is_set, "it looks")
+        return folder
 
+    folder = asyncio.run(scenario())
     try:
-        asyncio.run(scenario())
-        assert not is_over.is_set()
+        assert not folder.is_over.is_set()
     finally:
-        may_go.set()
+        folder.may_go.set()
 
 
 async def first_load(plane: DataPlane, *, is_expected: bool) -> None:

@@ -3,9 +3,8 @@
 import asyncio
 import logging
 import os
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +15,13 @@ import yaml
 
 from tests.operator.objects import STANDALONE, document
 from tests.support.certificates import pair
+from tests.support.hanging import HangingFolder
+from tests.support.world import eventually
 from wsgate_operator.renderer import FirstLoadError, Renderer
 from wsgate_operator.sinks.directory import DirectorySink
 from wsgate_operator.sources.files import FileSource
 from wsgate_operator.sources.secret_folders import GONE_SECONDS, SecretFolders
 from wsgate_operator.translate.verdict import Verdict, VerdictReason
-
-DEADLINE_SECONDS = 10.0
 
 
 @dataclass
@@ -89,14 +88,8 @@ class House:
         return [record["id"] for record in self.written("revocations.yaml")["revocations"]]
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-
-
-FULL = OSError(28, "No space left on device")
+def full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 @pytest.fixture
@@ -236,9 +229,9 @@ def test_the_revocations_stand_and_are_confirmed_while_a_file_is_broken(house: H
 
     async def scenario() -> None:
         async with house.followed() as confirmed:
-            await until(lambda: bool(logs.fields_of("config-problem")))
+            await eventually(lambda: bool(logs.fields_of("config-problem")), "the fault is told")
             before = len(confirmed)
-            await until(lambda: len(confirmed) > before)
+            await eventually(lambda: len(confirmed) > before, "it confirms again")
 
     asyncio.run(scenario())
     assert house.revoked() == ["default/r"]
@@ -248,23 +241,16 @@ def test_a_look_that_hangs_confirms_nothing_and_then_no_more_than_its_beginning(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.renderer.render()
-    is_inside, may_go = threading.Event(), threading.Event()
-    look = FileSource.has_changed
-
-    def hang(source: FileSource) -> bool:
-        is_inside.set()
-        may_go.wait(DEADLINE_SECONDS)
-        return look(source)
 
     async def scenario() -> None:
         async with house.followed() as confirmed:
-            await until(lambda: bool(confirmed))
-            monkeypatch.setattr(FileSource, "has_changed", hang)
-            await until(is_inside.is_set)
+            await eventually(lambda: bool(confirmed), "it confirms")
+            folder = HangingFolder(monkeypatch)
+            await eventually(folder.is_inside.is_set, "it looks")
             before, began = len(confirmed), house.now
             house.now += 60
-            may_go.set()
-            await until(lambda: len(confirmed) > before + 1)
+            folder.may_go.set()
+            await eventually(lambda: len(confirmed) > before + 1, "it confirms twice")
             assert confirmed[before : before + 2] == [(began, 1), (house.now, 1)]
 
     asyncio.run(scenario())
@@ -277,19 +263,19 @@ def test_what_could_not_be_written_is_not_confirmed(house: House, monkeypatch: p
     def fail(*_: object) -> None:
         nonlocal failures
         failures += 1
-        raise FULL
+        full()
 
     async def scenario() -> None:
         async with house.followed() as confirmed:
-            await until(lambda: bool(confirmed))
+            await eventually(lambda: bool(confirmed), "it confirms")
             with monkeypatch.context() as patch:
                 patch.setattr("os.replace", fail)
                 house.put("more", "TokenRevocation", jti="x")
-                await until(lambda: failures > 0)
+                await eventually(lambda: failures > 0, "a write fails")
                 before = len(confirmed)
-                await until(lambda: failures > 2)
+                await eventually(lambda: failures > 2, "it is tried again")
                 assert len(confirmed) == before
-            await until(lambda: len(confirmed) > before)
+            await eventually(lambda: len(confirmed) > before, "it confirms again")
             assert confirmed[before][1] == 2
             assert house.revoked() == ["default/more"]
 
@@ -339,11 +325,8 @@ def test_a_write_that_failed_is_told_once_and_tried_again(
     house.put("chat")
     house.renderer.render()
 
-    def fail(*_: object) -> None:
-        raise FULL
-
     with monkeypatch.context() as patch:
-        patch.setattr("os.replace", fail)
+        patch.setattr("os.replace", full)
         house.put("more")
         for _ in range(3):
             house.renderer.poll()
@@ -357,9 +340,9 @@ def test_a_write_that_failed_is_told_once_and_tried_again(
 def test_running_it_follows_the_folder_until_it_is_cancelled(house: House) -> None:
     async def scenario() -> None:
         async with house.followed():
-            await until(lambda: house.served() == ["chat"])
+            await eventually(lambda: house.served() == ["chat"], "the first is served")
             house.put("more")
-            await until(lambda: house.served() == ["chat", "more"])
+            await eventually(lambda: house.served() == ["chat", "more"], "both are served")
 
     house.put("chat")
     house.renderer.render()

@@ -84,6 +84,7 @@ class Registry:
         self._empty.clear()
         for index, key in self._keys(identity):
             index.add(key, session)
+        self._by_namespace.add(identity.namespace, session)
         return session
 
     def set_age_end(self, session: Session, end: tuple[float, Reason] | None) -> None:
@@ -208,25 +209,17 @@ class Registry:
         return tuple(self._sessions.values()) if namespace is None else self._by_namespace.get(namespace)
 
     def _indexed(self, record: RevocationRecord) -> Iterable[Session] | None:
-        asked = (
-            (self._by_token, record.token_sha256),
-            (self._by_jti, record.jti),
-            (self._by_session_id, record.session_id),
-            (self._by_subject, record.subject),
-        )
-        for index, key in asked:
-            if key is not None:
-                return index.get(key)
+        for index, key in self._keys(record):
+            return index.get(key)
         return None
 
-    def _keys(self, identity: Identity) -> list[tuple[Index[str, Session], str]]:
-        """Where it is found, by what the token has."""
+    def _keys(self, named: Identity | RevocationRecord) -> list[tuple[Index[str, Session], str]]:
+        """Where sessions are found by what a token has, or a record names; the narrowest first."""
         asked = (
-            (self._by_jti, identity.jti),
-            (self._by_subject, identity.subject),
-            (self._by_session_id, identity.session_id),
-            (self._by_token, identity.token_sha256),
-            (self._by_namespace, identity.namespace),
+            (self._by_token, named.token_sha256),
+            (self._by_jti, named.jti),
+            (self._by_session_id, named.session_id),
+            (self._by_subject, named.subject),
         )
         return [(index, key) for index, key in asked if key is not None]
 
@@ -255,6 +248,7 @@ class Registry:
             del self._by_route[route_key]
         for index, key in self._keys(session.identity):
             index.discard(key, session)
+        self._by_namespace.discard(session.identity.namespace, session)
         if self._age_ends.pop(session.uid, None) is not None:
             self._ages.discard(session.uid)
         if self._closing_reasons.pop(session.uid, None) is not None:

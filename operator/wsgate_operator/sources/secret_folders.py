@@ -4,10 +4,10 @@ A route of the root namespace finds its `clientCertificateRef` in DIR/<name>/, o
 DIR/<namespace>/<name>/: no name holds a slash, so none reaches another namespace's.
 """
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from wsgate_operator.sources.files import FileSignature, look_at
 from wsgate_operator.translate.client_certificate import (
     BYTES_MAX,
     CERTIFICATE_KEY,
@@ -25,7 +25,7 @@ GONE_SECONDS = 5.0
 """How long a certificate must be missing before its copy is let go: tools replace files one by one."""
 KEYS = (CERTIFICATE_KEY, PRIVATE_KEY)
 
-Signature = tuple[tuple[str, int, int, int], ...]
+Signature = tuple[FileSignature, ...]
 
 
 class SecretFolders:
@@ -85,15 +85,7 @@ class SecretFolders:
     def _sign(self) -> Signature:
         if self._directory is None:
             return ()
-        return tuple(_signature_of(self._folder(ref) / key) for ref in self._refs for key in KEYS)
-
-
-def _signature_of(path: Path) -> tuple[str, int, int, int]:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return (str(path), -1, -1, -1)
-    return (str(path), found.st_mtime_ns, found.st_size, found.st_ino)
+        return tuple(look_at(str(self._folder(ref) / key)) for ref in self._refs for key in KEYS)
 
 
 def _faulty(text: str, *, is_gone: bool = False) -> Faulty:
